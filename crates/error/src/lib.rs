@@ -159,6 +159,9 @@ mod tests {
     fn io_errors_lose_rusts_decoration() {
         let io = std::io::Error::from_raw_os_error(2);
         let error: Error = Err::<(), _>(io).context(|| "can't open `/x`").unwrap_err();
-        assert_eq!((error.kind, error.to_string().as_str()), (Kind::NotFound, "can't open `/x`: no such file or directory"));
+        assert_eq!(
+            (error.kind, error.to_string().as_str()),
+            (Kind::NotFound, "can't open `/x`: no such file or directory")
+        );
     }
 }
