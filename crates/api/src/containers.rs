@@ -1,0 +1,190 @@
+//! Requests and answers about containers.
+
+use oci::Platform;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// Make a container: what `run` and `create` ask for, with every choice of the user's already parsed.
+/// `None` and empty mean "as the image says".
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Create {
+    /// Image reference as typed.
+    pub image: String,
+    /// Replaces the image's Cmd.
+    pub command: Vec<String>,
+    /// Replaces the image's Entrypoint; an empty first string clears it.
+    pub entrypoint: Option<Vec<String>>,
+    /// Container name; a made-up one otherwise.
+    pub name: Option<String>,
+    /// Host name inside; the first 12 digits of the id otherwise.
+    pub hostname: Option<String>,
+    /// `KEY=value`, later ones win; added to the image's.
+    pub env: Vec<String>,
+    /// Bind mounts and volumes.
+    pub volumes: Vec<Volume>,
+    /// Temporary file systems.
+    pub tmpfs: Vec<Tmpfs>,
+    /// Working directory.
+    pub workdir: Option<String>,
+    /// `user[:group]`, names or numbers.
+    pub user: Option<String>,
+    /// Root file system read-only.
+    pub read_only: bool,
+    /// Remove the container when it ends.
+    pub remove: bool,
+    /// Keep standard input open.
+    pub interactive: bool,
+    /// Give it a terminal.
+    pub tty: bool,
+    /// Which network it sees.
+    pub network: Network,
+    /// Another platform than this machine's.
+    pub platform: Option<Platform>,
+    /// When to ask the registry.
+    pub pull: PullPolicy,
+    /// The signal that asks it to stop, by number; the image's or SIGTERM otherwise.
+    pub stop_signal: Option<u8>,
+    /// Free notes.
+    pub labels: BTreeMap<String, String>,
+    /// Initial size of the terminal: rows, columns.
+    pub console_size: Option<(u16, u16)>,
+}
+
+/// Where a volume's content comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum VolumeSource {
+    /// An absolute path on the host.
+    Bind(PathBuf),
+    /// A named volume.
+    Named(String),
+    /// A volume of its own, without a name.
+    Anonymous,
+}
+
+/// One `-v` option, or one volume of the image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Volume {
+    /// What is mounted.
+    pub source: VolumeSource,
+    /// Absolute path inside.
+    pub target: String,
+    /// Refuse writing.
+    pub read_only: bool,
+    /// Mount propagation of a bind: `rprivate`, `rshared`, `rslave` and the like; empty is `rprivate`.
+    pub propagation: String,
+    /// Do not fill a new volume with what the image has at the target.
+    pub no_copy: bool,
+}
+
+/// One `--tmpfs` option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tmpfs {
+    /// Absolute path inside.
+    pub target: String,
+    /// Mount options as typed: `size=64m`, `mode=1777`, `exec` …
+    pub options: Vec<String>,
+}
+
+/// Which network a container sees.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Network {
+    /// The host's own. The default until containers get networks of their own.
+    #[default]
+    Host,
+    /// Only a loopback interface.
+    None,
+}
+
+/// When `run` and `create` ask the registry.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PullPolicy {
+    /// Always.
+    Always,
+    /// When the image is not here.
+    #[default]
+    Missing,
+    /// Never.
+    Never,
+}
+
+/// What a container does, derived from facts (a held lock, an exit record), never stored.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum State {
+    /// Made, never started.
+    Created,
+    /// Its monitor lives and its payload runs.
+    Running,
+    /// Ended; `Status::exit_code` says how.
+    Exited,
+    /// Its monitor died before it could record an end.
+    Dead,
+}
+
+/// A container in a list. Times are RFC 3339 with nanoseconds, UTC.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ContainerSummary {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name, without a slash.
+    pub name: String,
+    /// The image reference as typed at creation.
+    pub image: String,
+    /// Digest of the image config.
+    pub image_id: String,
+    /// Entrypoint and arguments as executed.
+    pub command: Vec<String>,
+    /// When it was made.
+    pub created: String,
+    /// When its payload started; empty when it never did.
+    pub started: String,
+    /// When its payload ended; empty when it has not.
+    pub finished: String,
+    /// What it does now.
+    pub state: State,
+    /// Exit code of the last run.
+    pub exit_code: Option<u8>,
+    /// Process id of the payload in the host's view, while it runs.
+    pub pid: Option<u32>,
+    /// Why the last start failed, if it did.
+    pub error: String,
+    /// Free notes.
+    pub labels: BTreeMap<String, String>,
+}
+
+/// Remove a container.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Remove {
+    /// Name, id or unambiguous prefix of an id.
+    pub container: String,
+    /// Kill it first when it runs; say nothing when it does not exist.
+    pub force: bool,
+    /// Remove its anonymous volumes too.
+    pub volumes: bool,
+}
+
+/// Which lines of a log.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Logs {
+    /// Name, id or unambiguous prefix of an id.
+    pub container: String,
+    /// Go on while the container runs.
+    pub follow: bool,
+    /// Only the last n lines.
+    pub tail: Option<u64>,
+}
+
+/// A piece of a log: one line, or part of a long one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogEntry {
+    /// The bytes, with their line break if they had one. (Docker's json-file writes them as a JSON string.)
+    pub log: String,
+    /// `stdout` or `stderr`.
+    pub stream: String,
+    /// RFC 3339 with nanoseconds, UTC.
+    pub time: String,
+}
