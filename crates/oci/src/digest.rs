@@ -17,6 +17,13 @@ impl Digest {
         Self(bytes)
     }
 
+    /// Of bytes that are in memory.
+    pub fn of(bytes: &[u8]) -> Self {
+        let mut hasher = Hasher::new();
+        hasher.update(bytes);
+        hasher.finish()
+    }
+
     /// The 64 hexadecimal digits, as file names in `blobs/sha256/` are.
     pub fn hex(&self) -> String {
         use fmt::Write;
@@ -29,6 +36,34 @@ impl Digest {
     /// The first 12 hexadecimal digits, as tables show ids.
     pub fn short(&self) -> String {
         self.hex()[..12].to_owned()
+    }
+}
+
+/// Hashes bytes as they pass, so that content is verified while it is read. `sha2` uses the processor's instructions
+/// and is as fast as ring's assembly (both 1.9 GB/s with SHA-NI).
+#[derive(Clone, Default)]
+pub struct Hasher(sha2::Sha256);
+
+impl Hasher {
+    /// Of no bytes yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes the next bytes.
+    pub fn update(&mut self, bytes: &[u8]) {
+        sha2::Digest::update(&mut self.0, bytes);
+    }
+
+    /// The digest of all bytes taken.
+    pub fn finish(self) -> Digest {
+        Digest(sha2::Digest::finalize(self.0).into())
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
     }
 }
 
@@ -93,6 +128,15 @@ impl fmt::Debug for Digest {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_hash_the_same_whole_or_in_parts() {
+        let mut hasher = Hasher::new();
+        hasher.update(b"ab");
+        hasher.update(b"c");
+        let abc = "sha256:ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!((hasher.finish().to_string().as_str(), Digest::of(b"abc").to_string().as_str()), (abc, abc));
+    }
 
     #[test]
     fn only_well_formed_sha256_parses() {

@@ -7,7 +7,9 @@ pub mod digest;
 pub mod image;
 pub mod platform;
 pub mod reference;
+pub mod runtime;
 
 pub use digest::Digest;
 pub use image::{Descriptor, ImageConfig, Index, Manifest};
 pub use platform::Platform;
+pub use reference::Reference;
