@@ -1,0 +1,206 @@
+//! Making and replacing processes: `clone3`, `execve`, and what a process must shed before it becomes another program.
+//!
+//! Everything that runs in a child between clone and exec allocates nothing: tables are built before.
+
+use rustix::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use rustix::io::Errno;
+use std::ffi::{CStr, CString, c_char};
+use std::marker::PhantomData;
+
+/// What a child gets that its parent does not have (clone(2)).
+#[derive(Debug, Clone, Copy)]
+pub struct Clone3<'a> {
+    /// `CLONE_NEW*` bits.
+    pub namespaces: u64,
+    /// Start in this cgroup (v2 directory, kernel 5.7).
+    pub cgroup: Option<BorrowedFd<'a>>,
+}
+
+/// A process that [`clone3`] made.
+#[derive(Debug)]
+pub struct Child {
+    /// Its id in our pid namespace.
+    pub pid: rustix::process::Pid,
+    /// Becomes readable when it ends.
+    pub pidfd: OwnedFd,
+}
+
+/// `CLONE_NEW*` bits for [`Clone3::namespaces`].
+pub mod namespace {
+    /// Mounts.
+    pub const MOUNT: u64 = libc::CLONE_NEWNS as u64;
+    /// Process ids.
+    pub const PID: u64 = libc::CLONE_NEWPID as u64;
+    /// Host name.
+    pub const UTS: u64 = libc::CLONE_NEWUTS as u64;
+    /// System V and POSIX message queues.
+    pub const IPC: u64 = libc::CLONE_NEWIPC as u64;
+    /// Network.
+    pub const NETWORK: u64 = libc::CLONE_NEWNET as u64;
+    /// Cgroup root.
+    pub const CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+}
+
+/// `struct clone_args` of linux/sched.h, version 2 (kernel 5.7).
+#[repr(C)]
+#[derive(Default)]
+struct CloneArgs {
+    flags: u64,
+    pidfd: u64,
+    child_tid: u64,
+    parent_tid: u64,
+    exit_signal: u64,
+    stack: u64,
+    stack_size: u64,
+    tls: u64,
+    set_tid: u64,
+    set_tid_size: u64,
+    cgroup: u64,
+}
+
+/// Makes a child process that is a copy of this one: `None` in the child, the child in the parent.
+///
+/// # Errors
+/// clone3(2)'s. `EPERM` without privilege, `ENOSYS` before kernel 5.3.
+///
+/// # Safety
+/// The child shares nothing but is a copy in the middle of a call: the caller must be single-threaded, or the child
+/// must do nothing but async-signal-safe calls (no allocation, no lock) until it executes or exits.
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+pub unsafe fn clone3(what: Clone3<'_>) -> Result<Option<Child>, Errno> {
+    let mut pidfd: libc::c_int = -1;
+    let mut args = CloneArgs {
+        flags: what.namespaces | libc::CLONE_PIDFD as u64,
+        pidfd: &raw mut pidfd as u64,
+        exit_signal: libc::SIGCHLD as u64,
+        ..CloneArgs::default()
+    };
+    if let Some(cgroup) = what.cgroup {
+        args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP, which does not fit libc's c_int
+        args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
+    }
+    // SAFETY: `args` is a valid clone_args of the size given, without CLONE_VM and without a stack: fork semantics.
+    let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) };
+    match pid {
+        0 => Ok(None),
+        1.. => {
+            let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+            // SAFETY: CLONE_PIDFD made this descriptor for us alone.
+            let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+            Ok(Some(Child { pid: pid.expect("the kernel's pids are positive and fit an i32"), pidfd }))
+        }
+        _ => Err(last_errno()),
+    }
+}
+
+/// The pointer tables that execve wants, built while allocating is still allowed.
+pub struct ExecTables<'a> {
+    argv: Vec<*const c_char>,
+    envp: Vec<*const c_char>,
+    strings: PhantomData<&'a CStr>,
+}
+
+impl<'a> ExecTables<'a> {
+    /// Tables over strings that live as long as the tables.
+    pub fn new(argv: &'a [CString], env: &'a [CString]) -> Self {
+        let table = |strings: &[CString]| strings.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect();
+        Self { argv: table(argv), envp: table(env), strings: PhantomData }
+    }
+
+    /// execve(2): returns only to say why it could not.
+    #[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+    pub fn execute(&self, path: &CStr) -> Errno {
+        // SAFETY: both tables end with a null pointer and their strings outlive `self`.
+        unsafe { libc::execve(path.as_ptr(), self.argv.as_ptr(), self.envp.as_ptr()) };
+        last_errno()
+    }
+}
+
+/// Ends this process at once: no destructors, no flushing, as a child between clone and exec must.
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+pub fn exit_now(code: i32) -> ! {
+    // SAFETY: _exit has no preconditions.
+    unsafe { libc::_exit(code) }
+}
+
+/// What [`close_range`] does with the descriptors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Range {
+    /// Close them now.
+    Close,
+    /// Close them at exec.
+    CloseOnExec,
+}
+
+/// Closes every descriptor from `first` on (close_range(2), kernel 5.9; `CLOSE_ON_EXEC` 5.11).
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+pub fn close_range(first: u32, what: Range) -> Result<(), Errno> {
+    let flags: libc::c_uint = match what {
+        Range::Close => 0,
+        Range::CloseOnExec => 4, // CLOSE_RANGE_CLOEXEC
+    };
+    // SAFETY: closing descriptors that safe code still owns would be unsound; callers are a program's first act, and
+    // an init that is about to execute and uses none of them again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) }).map(drop)
+}
+
+/// Takes a capability from the bounding set for good (prctl(2), `PR_CAPBSET_DROP`). `EINVAL`: this kernel has no such.
+#[allow(unsafe_code, reason = "rustix knows only the capabilities of its own time")]
+pub fn drop_from_bounding_set(capability: u8) -> Result<(), Errno> {
+    // SAFETY: the call takes plain numbers.
+    let ret = unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(capability), 0, 0, 0) };
+    check(ret.into()).map(drop)
+}
+
+/// Raises an inheritable and permitted capability in the ambient set (prctl(2), `PR_CAP_AMBIENT_RAISE`).
+#[allow(unsafe_code, reason = "rustix knows only the capabilities of its own time")]
+pub fn raise_ambient(capability: u8) -> Result<(), Errno> {
+    // SAFETY: the call takes plain numbers.
+    let ret =
+        unsafe { libc::prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE, libc::c_ulong::from(capability), 0, 0) };
+    check(ret.into()).map(drop)
+}
+
+/// Gives this process a session keyring of its own, so that it does not possess its parent's keys (keyctl(2)).
+/// A kernel without keyrings has nothing to share: that is success.
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+pub fn join_new_session_keyring() -> Result<(), Errno> {
+    const JOIN_SESSION_KEYRING: libc::c_long = 1;
+    // SAFETY: a null name asks for an anonymous keyring.
+    match check(unsafe { libc::syscall(libc::SYS_keyctl, JOIN_SESSION_KEYRING, std::ptr::null::<c_char>()) }) {
+        Ok(_) | Err(Errno::NOSYS) => Ok(()),
+        Err(errno) => Err(errno),
+    }
+}
+
+/// Every signal gets its default disposition and none is blocked, whatever the caller ignored or blocked.
+///
+/// Ignored signals survive execve and even `CLONE_CLEAR_SIGHAND`; a payload must not inherit a `nohup`.
+#[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
+pub fn reset_signals() -> Result<(), Errno> {
+    // SAFETY: zeroed `sigaction` and `sigset_t` are valid: SIG_DFL, no flags, nothing blocked.
+    unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        for signal in 1..=libc::SIGRTMAX() {
+            // KILL and STOP refuse, and so do the two real-time signals that the C library keeps for itself.
+            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        }
+        let none: libc::sigset_t = std::mem::zeroed();
+        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into()).map(drop)
+    }
+}
+
+/// Gives this process another name in `ps` where there is room: `/proc/self/comm`, 15 bytes.
+pub fn set_name(name: &CStr) -> Result<(), Errno> {
+    rustix::thread::set_name(name)
+}
+
+pub(crate) fn check(ret: libc::c_long) -> Result<libc::c_long, Errno> {
+    if ret < 0 { Err(last_errno()) } else { Ok(ret) }
+}
+
+#[allow(unsafe_code, reason = "std's last_os_error makes a value that could allocate")]
+fn last_errno() -> Errno {
+    // SAFETY: errno's address is valid for as long as the thread is.
+    Errno::from_raw_os_error(unsafe { *libc::__errno_location() })
+}
