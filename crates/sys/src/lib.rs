@@ -1,6 +1,10 @@
 //! The kernel made safe: system calls that rustix lacks, wrapped once, each with the argument why it is sound.
 //!
 //! The only room with `unsafe`. It knows no OCI words and no containers.
+pub mod loopback;
 pub mod mount;
+pub mod overlay;
 pub mod process;
+pub mod remove;
+pub mod signal;
 pub mod socket;
