@@ -68,8 +68,11 @@ class Layout:
 
     def add_file(self, media_type, path):
         """Adds a file that may be large; a hard link where possible."""
+        hasher = hashlib.sha256()
         with open(path, "rb") as file:
-            digest = "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+            while chunk := file.read(1 << 20):
+                hasher.update(chunk)
+        digest = "sha256:" + hasher.hexdigest()
         target = self.blob_path(digest)
         if not target.exists():
             try:

@@ -13,7 +13,7 @@ import os
 import sys
 from pathlib import Path
 
-from layout import Layout
+from layout import DOCKER_LIST, INDEX, Layout
 
 
 def link(path, digest):
@@ -24,8 +24,9 @@ def link(path, digest):
 def manifests(layout, descriptor):
     """The manifest and, below an index, every manifest it names."""
     yield descriptor["digest"]
-    for entry in layout.read_json(descriptor).get("manifests", []):
-        yield from manifests(layout, entry)
+    if descriptor["mediaType"] in (INDEX, DOCKER_LIST):
+        for entry in layout.read_json(descriptor)["manifests"]:
+            yield from manifests(layout, entry)
 
 
 def store(root, layout):

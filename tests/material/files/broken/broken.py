@@ -6,7 +6,7 @@ baddigest   the layer's bytes have another digest    badsize     the descriptor'
 baddiffid   the config's diff ID is another          fewdiffids  the config has no diff ID for the layer
 notgzip     the layer is not gzip, whatever it says  truncated   gzip stops in the middle, digest and size are right
 nottar      gzip of what is not a tar archive        badtype     a layer media type that nobody knows
-escape      the tar archive holds `../escaped`       notjson     the manifest itself is not JSON
+escape      the tar archive holds `../escaped`       notjson     the manifest is not JSON (the registry answers 500)
 """
 
 import copy

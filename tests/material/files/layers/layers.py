@@ -87,6 +87,7 @@ def layers():
     ground.file("data/file-to-dir", "file").dir("data/dir-to-file").file("data/dir-to-file/inside", "x")
     ground.dir("data/dir-to-link").file("data/dir-to-link/inside", "x").symlink("data/link-to-dir", "kept")
     ground.file("data/hard1", "hard\n").hardlink("data/hard2", "data/hard1").hardlink("data/hard3", "data/hard1")
+    ground.file("data/twin1", "twin\n").hardlink("data/twin2", "data/twin1")
     ground.dir("data/implied", 0o700, owner=(1000, 1000), mtime=1_500_000_000)
     ground.file("data/implied/lower", "lower")
     ground.dir("data/remode", 0o755).file("data/remode/stays", "stays")
@@ -138,6 +139,8 @@ EXPECTED = {
     "data/link-to-dir": (D | 0o755, (0, 0), ["inside"]),
     "data/hard1": (F | 0o644, (0, 0), "hard\n"),
     "data/hard2": (F | 0o644, (0, 0), "soft\n"),
+    "data/twin1": (F | 0o644, (0, 0), "twin\n"),
+    "data/twin2": (F | 0o644, (0, 0), "twin\n"),
     "data/implied": (D | 0o700, (1000, 1000), ["child", "lower"]),
     "data/implied/child": (D | 0o755, (0, 0), ["file"]),
     "fresh": (D | 0o755, (0, 0), ["implied"]),
@@ -204,7 +207,8 @@ def check(root):
     expect("data names", sorted(os.listdir(f"{root}/data")), NAMES)
     expect("capability", os.getxattr(f"{root}/data/capable", "security.capability"), NET_BIND)
     expect("user.note", os.getxattr(f"{root}/data/noted", "user.note"), b"\x00\xffbytes=\n")
-    expect("links", os.lstat(f"{root}/data/hard1").st_nlink, 1)
+    expect("links that were undone", os.lstat(f"{root}/data/hard1").st_nlink, 1)
+    expect("links that stay", os.lstat(f"{root}/data/twin1").st_nlink, 2)
     if wrong:
         raise SystemExit("\n".join(wrong))
 
