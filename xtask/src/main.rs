@@ -1,2 +1,64 @@
-//! (skeleton)
-fn main() {}
+//! The project's own tasks: `cargo xtask <task>`. What each does is in its own file; this one only chooses.
+#![allow(clippy::print_stdout, clippy::print_stderr, reason = "a task talks to the developer who started it")]
+
+mod dist;
+mod leaks;
+#[cfg(feature = "pages")]
+mod pages;
+mod source;
+mod test;
+mod tidy;
+mod workspace;
+
+use error::{Error, Result};
+use std::process::ExitCode;
+
+const HELP: &str = "\
+cargo xtask <task>
+
+  test [--no-install] [--no-material] [-- <cargo test arguments>]
+                 install the Debian packages that the tests need, make the images, serve them by loopback registries,
+                 run every test of the workspace, look for leaks; ends with `N passed, N failed`. Needs root: without
+                 it, prints the one line to run. --no-install takes the packages as they are, --no-material leaves
+                 images and registries out (for tests of a room: `cargo xtask test --no-material -- -p snapshot`)
+  tidy           check what the compiler cannot: floors, file lengths, the init's rules, prints, unsafe
+  man            write the man pages into target/dist/man
+  completions    write shell completions into target/dist/completions
+  dist           build the release binary, check its size and put it with man pages, completions and papers into
+                 target/dist
+  help           this text
+";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words.as_slice() {
+        ["test", options @ ..] => test::run(options),
+        ["tidy"] => tidy::run(),
+        ["man"] => pages("man"),
+        ["completions"] => pages("completions"),
+        ["dist"] => dist::run(),
+        ["help" | "--help" | "-h"] | [] => {
+            print!("{HELP}");
+            Ok(())
+        }
+        [task, ..] => Err(Error::invalid(format!("no such task: `{task}`")).hint("`cargo xtask help` lists them")),
+    };
+    let Err(error) = done else { return ExitCode::SUCCESS };
+    eprintln!("error: {error}");
+    for hint in &error.hints {
+        eprintln!("hint: {hint}");
+    }
+    ExitCode::FAILURE
+}
+
+#[cfg(feature = "pages")]
+fn pages(kind: &str) -> Result<()> {
+    pages::run(kind)
+}
+
+/// This build knows nothing of isolazi's command line: the same task, built with it, does.
+#[cfg(not(feature = "pages"))]
+fn pages(kind: &str) -> Result<()> {
+    workspace::cargo(&["run", "--quiet", "--package", "xtask", "--features", "pages", "--", kind])
+}
