@@ -4,7 +4,10 @@
 //! message = kind (1 byte) · body (up to 64 KiB)
 //! client → monitor   I stdin bytes · C stdin closed · W rows cols (2 × u16, little endian) · S signal (1 byte) · D detach
 //! monitor → client   R running · F failure (JSON) · O stdout bytes · E stderr bytes · X exit code (1 byte)
+//!                    K stdin bytes taken (u32, little endian)
 //! ```
+//! A client has at most [`STDIN_WINDOW_BYTES`] of stdin under way that no `K` has acknowledged: so the queue never
+//! fills with input that the payload does not read, and a signal or a new window size always gets through.
 //!
 //! After `F` or `X` nothing follows. A monitor that dies closes the socket without either: the client reports it.
 
@@ -12,6 +15,9 @@ use error::{Error, Result};
 
 /// The largest body of stream bytes in one message; one pipe's worth, so a full pipe is one read and one send.
 pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
+
+/// The most stdin bytes that may be under way without an acknowledgement.
+pub const STDIN_WINDOW_BYTES: usize = 2 * MAX_CHUNK_BYTES;
 
 /// What a client says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,6 +50,8 @@ pub enum FromMonitor<'a> {
     Stdout(&'a [u8]),
     /// Bytes of its standard error.
     Stderr(&'a [u8]),
+    /// So many bytes of standard input went to the payload (or nowhere, when it has closed it).
+    StdinTaken(u32),
     /// It ended with this exit code (128 + n for signal n).
     Exited(u8),
 }
@@ -88,6 +96,7 @@ impl<'a> FromMonitor<'a> {
             Self::Failed(error) => (b'F', Owned(serde_json::to_vec(error).expect("an error is plain strings"))),
             Self::Stdout(bytes) => (b'O', Borrowed(bytes)),
             Self::Stderr(bytes) => (b'E', Borrowed(bytes)),
+            Self::StdinTaken(bytes) => (b'K', Owned(bytes.to_le_bytes().to_vec())),
             Self::Exited(code) => (b'X', Owned(vec![*code])),
         }
     }
@@ -101,6 +110,7 @@ impl<'a> FromMonitor<'a> {
             (b'F', json) => Self::Failed(serde_json::from_slice(json).map_err(|cause| bad(&cause.to_string()))?),
             (b'O', bytes) => Self::Stdout(bytes),
             (b'E', bytes) => Self::Stderr(bytes),
+            (b'K', &[a, b, c, d]) => Self::StdinTaken(u32::from_le_bytes([a, b, c, d])),
             (b'X', &[code]) => Self::Exited(code),
             _ => return Err(bad("unknown kind")),
         })
@@ -128,6 +138,7 @@ mod tests {
             FromMonitor::Failed(Error::invalid("x").hint("y")),
             FromMonitor::Stdout(b"out"),
             FromMonitor::Stderr(b""),
+            FromMonitor::StdinTaken(65536),
             FromMonitor::Exited(137),
         ] {
             let (kind, body) = word.encode();
