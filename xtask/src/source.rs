@@ -191,8 +191,8 @@ mod tests {
         let cases = [
             ("a // b.unwrap()\nc", "a              \nc"),
             ("a /* x /* y */ z */ b", "a                   b"),
-            (r#"f("q\"{", g)"#, "f(       , g)"),
-            (r##"f(r#"a"b{"#, g)"##, "f(          , g)"),
+            (r#"f("q\"{", g)"#, "f(      , g)"),
+            (r##"f(r#"a"b{"#, g)"##, "f(         , g)"),
             ("f('{', '\\'', 'é', &'a x)", "f(   ,     ,     , &'a x)"),
             ("for x in r", "for x in r"),
         ];
