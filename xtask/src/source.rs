@@ -2,6 +2,9 @@
 //!
 //! This is no parser. It knows just enough of Rust's lexical rules to keep every line where it was.
 
+/// What stands before an item that only tests have.
+const TEST_MARK: &str = "#[cfg(test)]";
+
 /// A source file without what is not code. Lines and columns are those of the original.
 pub(crate) struct Source {
     /// Code only: comments and the insides of literals are spaces.
@@ -23,6 +26,15 @@ impl Source {
         let code = blank_text(text);
         let shipped = blank_tests(&code);
         Self { code, shipped }
+    }
+
+    /// Names in `#[cfg(test)] mod name;`: whole files that only tests have.
+    pub(crate) fn test_modules(&self) -> Vec<String> {
+        let declared = |(at, _): (usize, &str)| {
+            let rest = self.code[at + TEST_MARK.len()..].trim_start().strip_prefix("mod ")?;
+            Some(rest.split_once(';')?.0.to_owned()).filter(|name| name.bytes().all(is_word))
+        };
+        self.code.match_indices(TEST_MARK).filter_map(declared).collect()
     }
 
     /// Functions with a body, outside of tests.
@@ -156,9 +168,8 @@ fn end_of_char(bytes: &[u8], at: usize) -> usize {
 
 /// Blanks each item that follows `#[cfg(test)]`.
 fn blank_tests(code: &str) -> String {
-    const MARK: &str = "#[cfg(test)]";
     let mut out = code.as_bytes().to_vec();
-    for (at, _) in code.match_indices(MARK) {
+    for (at, _) in code.match_indices(TEST_MARK) {
         let Some(stop) = code[at..].find(['{', ';']).map(|offset| at + offset) else { continue };
         let end = if code.as_bytes()[stop] == b';' { stop } else { closing_brace(code, stop) };
         blank(&mut out[at..=end]);
@@ -207,6 +218,12 @@ mod tests {
         assert!(source.code.contains("unwrap"));
         assert!(!source.shipped.contains("unwrap"));
         assert!(source.shipped.contains("fn c()"));
+    }
+
+    #[test]
+    fn modules_of_tests_are_known_by_name() {
+        let source = Source::parse("mod a;\n#[cfg(test)]\nmod golden;\n#[cfg(test)]\nmod tests { mod b; }\n");
+        assert_eq!(source.test_modules(), ["golden"]);
     }
 
     #[test]

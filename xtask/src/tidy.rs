@@ -5,8 +5,10 @@
 mod floors;
 mod rules;
 
+use crate::source::Source;
 use crate::workspace;
 use error::{Error, Kind, Result, ResultExt};
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// What a rule found, and where.
@@ -37,10 +39,18 @@ pub(crate) fn run() -> Result<()> {
         sources(&root.join(folder), &mut files)?;
     }
     files.sort();
+    let mut texts = Vec::new();
+    let mut test_files = BTreeSet::new();
     for path in &files {
-        let file = path.strip_prefix(root).expect("found below the root").to_string_lossy();
+        let file = path.strip_prefix(root).expect("found below the root").to_string_lossy().into_owned();
         let text = std::fs::read_to_string(path).context(|| format!("can't read `{file}`"))?;
-        findings.extend(rules::check(&file, &text));
+        let source = Source::parse(&text);
+        test_files.extend(source.test_modules().iter().map(|module| module_file(&file, module)));
+        texts.push((file, text, source));
+    }
+    for (file, text, source) in &texts {
+        let is_test = rules::is_test(file) || test_files.contains(file);
+        findings.extend(rules::check(file, text, source, is_test));
     }
     for finding in &findings {
         println!("{}: {}{}", finding.place, if finding.fault { "" } else { "look: " }, finding.what);
@@ -48,6 +58,15 @@ pub(crate) fn run() -> Result<()> {
     let faults = findings.iter().filter(|finding| finding.fault).count();
     println!("tidy: {} files, {faults} faults, {} to look at", files.len(), findings.len() - faults);
     if faults == 0 { Ok(()) } else { Err(Error::new(Kind::Invalid, "the tree is not tidy")) }
+}
+
+/// Where the module `name` of a file is.
+fn module_file(file: &str, name: &str) -> String {
+    let (folder, own) = file.rsplit_once('/').unwrap_or((".", file));
+    match own {
+        "lib.rs" | "main.rs" | "mod.rs" => format!("{folder}/{name}.rs"),
+        _ => format!("{folder}/{}/{name}.rs", own.trim_end_matches(".rs")),
+    }
 }
 
 /// Rust files below a folder, without build products; a folder that is not there has none.
