@@ -1,1 +1,20 @@
-//! (skeleton)
+//! An OCI spec becomes a process: spec → [`compile`] → [`Plan`](plan::Plan) → [`launch`] → payload.
+//!
+//! Knows no images, no networks and none of our own record files. Deciding is pure ([`compile`]); what happens between
+//! clone and exec stands, in its order, on one page (`init/mod.rs`).
+#![cfg(target_os = "linux")]
+
+pub mod cgroup;
+mod compile;
+mod failure;
+mod host;
+mod init;
+mod launch;
+mod options;
+pub mod plan;
+pub mod seccomp;
+mod sources;
+
+pub use compile::compile;
+pub use host::Host;
+pub use launch::{Launch, Running, launch};

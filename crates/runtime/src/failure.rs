@@ -1,0 +1,201 @@
+//! How an init says where it stopped, and how that is put into words.
+//!
+//! ```text
+//! report message = stage · index · errno   (3 × u32, native endian: both ends are the same program)
+//! ```
+//! The parent still has the plan, so 12 bytes are enough to name the object.
+
+use crate::plan::{FsStep, Plan};
+use error::{Error, Kind};
+use rustix::io::Errno;
+
+/// A point of the init. What `index` counts is said at each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum Stage {
+    /// A session and keyring of its own.
+    Session,
+    /// A cgroup namespace.
+    Cgroup,
+    /// Host name (0) and domain name (1).
+    Hostname,
+    /// The loopback interface.
+    Loopback,
+    /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4).
+    Root,
+    /// Index of [`FsStep`].
+    Step,
+    /// The terminal, by the parts of `init::console`.
+    Console,
+    /// Index of a masked path.
+    Mask,
+    /// Index of a read-only path.
+    ReadonlyPath,
+    /// The root becomes read-only.
+    ReadonlyRoot,
+    /// Standard input, output, error.
+    Stdio,
+    /// Index of a limit.
+    Rlimit,
+    /// The OOM score.
+    OomScore,
+    /// Working directory.
+    Cwd,
+    /// Number of the capability that leaves the bounding set.
+    Bounding,
+    /// Groups (0), group (1), user (2).
+    User,
+    /// Capability sets.
+    Capabilities,
+    /// No new privileges.
+    NoNewPrivileges,
+    /// The seccomp filter.
+    Seccomp,
+    /// Descriptors closed (0), executed (1), a file that is there but lacks its interpreter (2), a directory (3).
+    Exec,
+}
+
+const STAGES: [Stage; 20] = [
+    Stage::Session,
+    Stage::Cgroup,
+    Stage::Hostname,
+    Stage::Loopback,
+    Stage::Root,
+    Stage::Step,
+    Stage::Console,
+    Stage::Mask,
+    Stage::ReadonlyPath,
+    Stage::ReadonlyRoot,
+    Stage::Stdio,
+    Stage::Rlimit,
+    Stage::OomScore,
+    Stage::Cwd,
+    Stage::Bounding,
+    Stage::User,
+    Stage::Capabilities,
+    Stage::NoNewPrivileges,
+    Stage::Seccomp,
+    Stage::Exec,
+];
+
+/// Where and why an init stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Failure {
+    /// At which point.
+    pub stage: Stage,
+    /// At which part of it.
+    pub index: u32,
+    /// The kernel's answer.
+    pub errno: Errno,
+}
+
+impl Failure {
+    /// As it travels.
+    pub(crate) fn encode(self) -> [u8; 12] {
+        let mut bytes = [0; 12];
+        bytes[..4].copy_from_slice(&(self.stage as u32).to_ne_bytes());
+        bytes[4..8].copy_from_slice(&self.index.to_ne_bytes());
+        bytes[8..].copy_from_slice(&self.errno.raw_os_error().to_ne_bytes());
+        bytes
+    }
+
+    /// `None` when the bytes are no such message.
+    pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
+        let &[a, b, c, d, e, f, g, h, i, j, k, l] = bytes else { return None };
+        let stage = *STAGES.get(usize::try_from(u32::from_ne_bytes([a, b, c, d])).ok()?)?;
+        let index = u32::from_ne_bytes([e, f, g, h]);
+        Some(Self { stage, index, errno: Errno::from_raw_os_error(i32::from_ne_bytes([i, j, k, l])) })
+    }
+
+    /// In words, with the objects of `plan`.
+    pub(crate) fn explain(self, plan: &Plan) -> Error {
+        if self.stage == Stage::Exec && self.index > 0 {
+            return self.explain_exec(plan);
+        }
+        let index = self.index as usize;
+        let name = |texts: &[crate::plan::Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
+        let what = match self.stage {
+            Stage::Session => "can't make a session for the container".to_owned(),
+            Stage::Cgroup => "can't make a cgroup namespace".to_owned(),
+            Stage::Hostname => "can't set the host name".to_owned(),
+            Stage::Loopback => "can't bring the loopback interface up".to_owned(),
+            Stage::Root => format!("can't switch to the container's root file system (part {index})"),
+            Stage::Step => self.explain_step(plan),
+            Stage::Console => format!("can't give the container a terminal (part {index})"),
+            Stage::Mask => format!("can't mask `{}`", name(&plan.root.masked)),
+            Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
+            Stage::ReadonlyRoot => "can't make the root file system read-only".to_owned(),
+            Stage::Stdio => "can't hand over standard input, output and error".to_owned(),
+            Stage::Rlimit => "can't set a resource limit".to_owned(),
+            Stage::OomScore => "can't set the OOM score".to_owned(),
+            Stage::Cwd => format!("can't enter the working directory `{}`", plan.process.cwd.lossy()),
+            Stage::Bounding => format!("can't drop capability {index} from the bounding set"),
+            Stage::User => format!("can't become user {} and group {}", plan.process.uid, plan.process.gid),
+            Stage::Capabilities => "can't set the capabilities".to_owned(),
+            Stage::NoNewPrivileges => "can't forbid new privileges".to_owned(),
+            Stage::Seccomp => "can't load the seccomp filter".to_owned(),
+            Stage::Exec => "can't close what the payload must not have".to_owned(),
+        };
+        let mut error = Error::from(std::io::Error::from(self.errno)).context(what);
+        // The object is not found *inside*; that is no "not found" of the request.
+        error.kind = if self.errno == Errno::NOSPC { Kind::Unavailable } else { Kind::Denied };
+        if self.stage == Stage::User && self.errno == Errno::INVAL {
+            error = error.hint(
+                "the id is outside this user's range: give it more in /etc/subuid and /etc/subgid (package `uidmap`)",
+            );
+        }
+        error
+    }
+
+    fn explain_step(self, plan: &Plan) -> String {
+        match plan.root.steps.get(self.index as usize) {
+            Some(FsStep::Mount { fstype, target, .. }) => {
+                format!("can't mount {} on `{}`", fstype.lossy(), target.lossy())
+            }
+            Some(FsStep::Bind { source, target }) => {
+                let source = plan.root.sources.get(*source).map_or("?".into(), |s| s.host_path.lossy());
+                format!("can't mount `{source}` on `{}`", target.lossy())
+            }
+            Some(FsStep::Symlink { path, .. }) => format!("can't make the link `{}`", path.lossy()),
+            None => "can't prepare the root file system".to_owned(),
+        }
+    }
+
+    /// Docker's words and kinds: scripts look for them, and for the exit codes 126 and 127 that follow.
+    fn explain_exec(self, plan: &Plan) -> Error {
+        let name = plan.process.argv.first().map_or(String::new(), |a| a.lossy().into_owned());
+        let cause = Error::from(std::io::Error::from(self.errno)).to_string();
+        match (self.errno, self.index) {
+            (Errno::NOENT, 2) => {
+                Error::new(Kind::CommandNotFound, format!("exec: \"{name}\": no such file or directory"))
+                    .hint("the file is there, but its loader or interpreter is not in the image")
+            }
+            (Errno::NOENT | Errno::NOTDIR, _) if plan.process.searched => {
+                Error::new(Kind::CommandNotFound, format!("exec: \"{name}\": executable file not found in $PATH"))
+            }
+            (Errno::NOENT | Errno::NOTDIR, _) => {
+                Error::new(Kind::CommandNotFound, format!("exec: \"{name}\": stat {name}: {cause}"))
+            }
+            (_, 3) => Error::new(Kind::NotExecutable, format!("exec: \"{name}\": is a directory")),
+            (Errno::NOEXEC, _) => Error::new(Kind::NotExecutable, format!("exec: \"{name}\": exec format error"))
+                .hint("the file is for another processor than this machine's, or a script without a `#!` line"),
+            _ => Error::new(Kind::NotExecutable, format!("exec: \"{name}\": {cause}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_stage_survives_the_wire() {
+        for (number, stage) in STAGES.into_iter().enumerate() {
+            assert_eq!(stage as usize, number);
+            let failure = Failure { stage, index: 7, errno: Errno::PERM };
+            assert_eq!(Failure::decode(&failure.encode()), Some(failure));
+        }
+        assert_eq!(Failure::decode(&[0; 11]), None);
+        assert_eq!(Failure::decode(&[255; 12]), None);
+    }
+}

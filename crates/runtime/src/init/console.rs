@@ -1,0 +1,37 @@
+//! The terminal of the payload: made in the container's own devpts, so that `tty` inside finds its name.
+
+use super::root::{attach_file, clone_tree, open};
+use super::{At, Done, Inherited};
+use crate::failure::Stage;
+use crate::plan::Plan;
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::fs::{Gid, OFlags, Uid, fchown};
+use rustix::net::SendFlags;
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::io::IoSlice;
+
+/// The message that carries the terminal's controlling end to the monitor.
+pub(crate) const CONSOLE_MESSAGE: &[u8] = b"c";
+
+/// When the plan wants a terminal: makes it, covers `/dev/console` with it, sends its controlling end to the parent
+/// and returns the payload's end.
+pub(super) fn open_console(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
+    let Some((ws_row, ws_col)) = plan.process.terminal else { return Ok(None) };
+    let stage = Stage::Console;
+    let controlling = open(c"/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY).at(stage, 0)?;
+    unlockpt(&controlling).at(stage, 1)?;
+    let payload =
+        ioctl_tiocgptpeer(&controlling, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).at(stage, 2)?;
+    if ws_row > 0 && ws_col > 0 {
+        tcsetwinsize(&controlling, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).at(stage, 3)?;
+    }
+    // The group stays the one that devpts gave (`gid=5`, tty), as login(1) does it.
+    fchown(&payload, Some(Uid::from_raw(plan.process.uid)), None::<Gid>).at(stage, 4)?;
+    // From the open descriptor, not from a path that could have been swapped (CVE-2025-52565).
+    let mount = clone_tree(&payload, c"", false).at(stage, 5)?;
+    attach_file(mount.as_fd(), c"/dev/console").at(stage, 6)?;
+    let message = [IoSlice::new(CONSOLE_MESSAGE)];
+    sys::socket::send(inherited.report, &message, Some(controlling.as_fd()), SendFlags::empty()).at(stage, 7)?;
+    Ok(Some(payload))
+}
