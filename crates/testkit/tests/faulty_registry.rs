@@ -8,7 +8,7 @@ use testkit::{Answer, Ending, FaultyRegistry, Sample, digest};
 
 /// curl's exit code and what it wrote.
 fn curl(arguments: &[&str]) -> (i32, Vec<u8>) {
-    let output = Command::new("curl").args(["-sS", "-o", "-", "--noproxy", "*"]).args(arguments).output().unwrap();
+    let output = Command::new("curl").args(["-sS", "--noproxy", "*"]).args(arguments).output().unwrap();
     (output.status.code().unwrap(), output.stdout)
 }
 
