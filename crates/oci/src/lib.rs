@@ -3,6 +3,7 @@
 //! No files, no network, no Linux: everything here parses, compares and prints on any system. Documents keep the
 //! fields they do not know in `extra`, so that nothing a registry or an engine wrote is lost on the way through.
 
+pub mod capabilities;
 pub mod digest;
 pub mod image;
 pub mod platform;

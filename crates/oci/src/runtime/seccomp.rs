@@ -14,9 +14,9 @@ pub struct Seccomp {
     /// Besides the kernel's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub architectures: Vec<Arch>,
-    /// `SECCOMP_FILTER_FLAG_…`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub flags: Vec<FilterFlag>,
+    /// `SECCOMP_FILTER_FLAG_…`; absent isn't the same as empty: the runtime then chooses.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flags: Option<Vec<FilterFlag>>,
     /// The socket that gets the descriptor of a filter with [`Action::Notify`].
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub listener_path: String,
@@ -45,7 +45,7 @@ pub struct Rule {
 }
 
 /// A condition on an argument, compared as an unsigned number of 64 bits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Arg {
     /// Which argument, 0 to 5.
