@@ -4,6 +4,7 @@
 pub mod limits;
 pub mod loopback;
 pub mod mount;
+pub mod nss;
 pub mod overlay;
 pub mod process;
 pub mod read;
