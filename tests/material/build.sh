@@ -53,6 +53,13 @@ build() {
     echo "built $1 in $(($(date +%s) - started)) s" >&2
 }
 
+# Two test runs may build at once. Not root, there is nothing to lock: the first image that is missing says so.
+if [ "$(id -u)" -eq 0 ]; then
+    mkdir -p "$MATERIAL"
+    exec 9>"$MATERIAL/build.lock"
+    flock 9
+fi
+
 for image in ${*:-$all}; do build "$image"; done
 
 # The storage is made anew beside the old one, so that a registry that serves it sees either.

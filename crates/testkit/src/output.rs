@@ -29,6 +29,13 @@ impl Output {
         self.stdout
     }
 
+    /// Asserts that all went well, whatever it said on the way (a pull tells its progress on stderr).
+    #[track_caller]
+    pub fn succeeds(self) -> Self {
+        assert!(self.code == 0, "the run failed: {self:#?}");
+        self
+    }
+
     /// Asserts the exit code and the whole of stderr, and that nothing was printed.
     #[track_caller]
     pub fn fails(self, code: i32, stderr: &str) {
