@@ -43,7 +43,7 @@ def report(session: Session, rounds: int, images: list[str] | None = None) -> st
                 continue
             session.say(f"pull {reference}: {rounds} rounds")
             layers = len(session.registry.manifest(reference)["layers"])
-            text.append(f"**{reference}** ({session.registry.size_mib(reference):.1f} MiB in {layers} layer{"s" * (layers > 1)})\n")
+            text.append(f"**{reference}** ({session.registry.size_mib(reference):.1f} MiB in {layers} layer{'s' * (layers > 1)})\n")
             lines = measure(session, engines, f"{session.registry.address}/{reference}", rounds)
             missing = [Row(name, None, failure=session.missing[name]) for name in ("isolazi", "podman", "docker")
                        if name in session.missing]
