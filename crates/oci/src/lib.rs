@@ -9,6 +9,7 @@ pub mod image;
 pub mod platform;
 pub mod reference;
 pub mod runtime;
+pub mod signals;
 
 pub use digest::Digest;
 pub use image::{Descriptor, ImageConfig, Index, Manifest};
