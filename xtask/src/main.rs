@@ -5,7 +5,11 @@ mod dist;
 mod leaks;
 #[cfg(feature = "pages")]
 mod pages;
+#[cfg(feature = "tables")]
+mod seccomp;
 mod source;
+#[cfg(feature = "tables")]
+mod syscalls;
 mod test;
 mod tidy;
 mod workspace;
@@ -26,6 +30,8 @@ cargo xtask <task>
   completions    write shell completions into target/dist/completions
   dist           build the release binary, check its size and put it with man pages, completions and papers into
                  target/dist
+  syscalls       write the numbers of the system calls, from the headers in linux-raw-sys, into the runtime's table
+  seccomp        compile the default seccomp profile for every architecture; after `syscalls`, or a change of either
   help           this text
 ";
 
@@ -38,6 +44,8 @@ fn main() -> ExitCode {
         ["man"] => pages("man"),
         ["completions"] => pages("completions"),
         ["dist"] => dist::run(),
+        ["syscalls"] => tables("syscalls"),
+        ["seccomp"] => tables("seccomp"),
         ["help" | "--help" | "-h"] | [] => {
             print!("{HELP}");
             Ok(())
@@ -61,4 +69,15 @@ fn pages(kind: &str) -> Result<()> {
 #[cfg(not(feature = "pages"))]
 fn pages(kind: &str) -> Result<()> {
     workspace::cargo(&["run", "--quiet", "--package", "xtask", "--features", "pages", "--", kind])
+}
+
+#[cfg(feature = "tables")]
+fn tables(kind: &str) -> Result<()> {
+    if kind == "syscalls" { syscalls::run() } else { seccomp::run() }
+}
+
+/// As with the pages: most tasks don't need the runtime built.
+#[cfg(not(feature = "tables"))]
+fn tables(kind: &str) -> Result<()> {
+    workspace::cargo(&["run", "--quiet", "--package", "xtask", "--features", "tables", "--", kind])
 }

@@ -50,13 +50,13 @@ fn raw(number: i64, args: [u64; 3]) -> i64 {
 }
 
 fn default_filter() -> Vec<Instruction> {
-    compile_section(default_json()).unwrap().instructions.into_owned()
+    compile_section(default_json()).expect("it is compiled already").instructions.into_owned()
 }
 
 /// A profile that allows all but `rules`.
 fn allow_but(rules: &str) -> Vec<Instruction> {
     let text = format!(r#"{{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{rules}]}}"#);
-    compile_section(&text).unwrap().instructions.into_owned()
+    compile_section(&text).expect("the test's rules are valid").instructions.into_owned()
 }
 
 #[test]

@@ -104,7 +104,7 @@ fn collect(section: &Seccomp, abi: Arch, default: u32, calls: &mut BTreeMap<u32,
                 return Err(invalid("a listener can't be asked about `write`, which telling it needs"));
             }
             let Some(number) = arch::number(name, abi) else { continue };
-            if number < ARM_PRIVATE || number >= X32_BIT {
+            if !(ARM_PRIVATE..X32_BIT).contains(&number) {
                 largest = largest.max(Some(number));
             }
             if verdict != default {

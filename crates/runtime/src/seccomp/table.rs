@@ -21,7 +21,7 @@ pub(super) const COLUMNS: [Arch; 9] = [
 pub(super) const NONE: u32 = u32::MAX;
 
 #[rustfmt::skip]
-pub(super) const SYSCALLS: [(&str, [u32; 9]); 499] = [
+pub(super) static SYSCALLS: [(&str, [u32; 9]); 499] = [
     ("_llseek", [NONE, 140, NONE, NONE, 140, NONE, 140, NONE, NONE]),
     ("_newselect", [NONE, 142, NONE, NONE, 142, NONE, 142, NONE, NONE]),
     ("_sysctl", [156, 149, NONE, NONE, 149, NONE, 149, 149, NONE]),
