@@ -1,17 +1,20 @@
-//! What a test run must not leave behind: mounts, control groups, processes, namespaces.
+//! What a test run must not leave behind: mounts, control groups, processes, namespaces, temporary folders.
 //!
 //! A look before the tests and one after; whatever is there only afterwards was leaked. Mounts and namespaces are
-//! compared by identity, whatever their name; groups and programs by ours, since a machine starts others all the time.
+//! compared by identity, whatever their name; the rest by ours, since a machine makes others all the time.
 
 use error::{Result, ResultExt};
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The kernel ends a namespace's processes and removes groups a moment after their last holder is gone.
 const SETTLE: Duration = Duration::from_secs(5);
 const SETTLE_STEP: Duration = Duration::from_millis(100);
+/// The name of the folders that hold the containers' own: kept for the next container, so no leak.
+const SHARED: &str = "isolazi";
+const CGROUPS: &str = "/sys/fs/cgroup";
 /// In these a payload is visible even if its program is not ours.
 const NAMESPACES: [&str; 3] = ["net", "pid", "user"];
 
@@ -20,6 +23,8 @@ const NAMESPACES: [&str; 3] = ["net", "pid", "user"];
 pub(crate) struct Traces {
     /// Identity and words of each mount, group, process of ours.
     things: BTreeSet<String>,
+    /// Groups that hold those of containers.
+    shared: BTreeSet<PathBuf>,
     /// `net:[4026531840]` and the like.
     namespaces: BTreeSet<String>,
     /// Who lives in which namespaces.
@@ -30,7 +35,8 @@ impl Traces {
     pub(crate) fn take() -> Result<Self> {
         let mut traces = Self::default();
         traces.mounts(&fs::read_to_string("/proc/self/mountinfo").context(|| "can't list mounts")?);
-        traces.groups(Path::new("/sys/fs/cgroup"));
+        traces.groups(Path::new(CGROUPS));
+        traces.folders(&std::env::temp_dir());
         for entry in fs::read_dir("/proc").context(|| "can't list processes")? {
             let entry = entry.context(|| "can't list processes")?;
             let name = entry.file_name().to_string_lossy().into_owned();
@@ -56,9 +62,21 @@ impl Traces {
             }
             let path = entry.path();
             if path.to_string_lossy().contains("isolazi") {
-                self.things.insert(format!("cgroup `{}`", path.display()));
+                if path.file_name().is_some_and(|name| name == SHARED) {
+                    self.shared.insert(path.clone());
+                } else {
+                    self.things.insert(format!("cgroup `{}`", path.display()));
+                }
             }
             self.groups(&path);
+        }
+    }
+
+    fn folders(&mut self, temporary: &Path) {
+        for entry in fs::read_dir(temporary).into_iter().flatten().flatten() {
+            if entry.file_name().to_string_lossy().starts_with("isolazi") {
+                self.things.insert(format!("folder `{}`", entry.path().display()));
+            }
         }
     }
 
@@ -97,12 +115,17 @@ fn is_ours(program: &str) -> bool {
     name.strip_prefix("isolazi").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
 }
 
-/// Everything that a test run left behind, once it had time to go.
+/// Everything that a test run left behind, once it had time to go. Shared groups that it made are removed.
 pub(crate) fn left_since(before: &Traces) -> Result<Vec<String>> {
     let deadline = Instant::now() + SETTLE;
     loop {
-        let left = Traces::take()?.since(before);
+        let now = Traces::take()?;
+        let left = now.since(before);
         if left.is_empty() || Instant::now() > deadline {
+            for group in now.shared.difference(&before.shared) {
+                // Somebody else's container may be in there by now; then it stays.
+                let _ = fs::remove_dir(group);
+            }
             return Ok(left);
         }
         std::thread::sleep(SETTLE_STEP);

@@ -1,6 +1,9 @@
 //! `cargo xtask test`: every test of the workspace, with everything they need, and a look for what they leave behind.
 //!
 //! install.sh -> build.sh -> serve.sh start -> cargo test -> serve.sh stop -> leaks -> `N passed, N failed`
+//!
+//! Everything runs as root; what must hold for an ordinary user is run by the tests themselves as `isolazi-test`
+//! (`testkit::Isolazi::ordinary`), so there is one run and one count.
 
 use crate::leaks::{self, Traces};
 use crate::workspace::{self, command, succeed};
