@@ -143,6 +143,11 @@ pub fn docker_default(caps: &[&str], native: Arch) -> Seccomp {
     }
 }
 
+/// Those of `caps` that change the profile, in one order for equal sets.
+pub(super) fn matters(caps: &[&str]) -> impl Iterator<Item = &'static str> {
+    ALLOWED_WITH.iter().map(|(cap, _)| *cap).filter(move |cap| caps.contains(cap))
+}
+
 fn masked(index: u32, mask: u64, value: u64) -> Arg {
     Arg { index, value: mask, value_two: value, op: Op::MaskedEqual }
 }

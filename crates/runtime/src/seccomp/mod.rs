@@ -23,7 +23,8 @@ pub use compile::compile;
 pub use docker::docker_default;
 pub use sys::seccomp::Instruction;
 
-use error::{Error, Result, ResultExt};
+use error::{Error, Kind, Result, ResultExt};
+use oci::capabilities::{self, Capability};
 use oci::runtime::Seccomp;
 use oci::runtime::seccomp::FilterFlag;
 use std::borrow::Cow;
@@ -52,6 +53,16 @@ pub struct Listener {
 /// The `linux.seccomp` section of a container with the default capabilities, as text.
 pub fn default_json() -> &'static str {
     precompiled::SECTION
+}
+
+/// The section of a container with `caps` (its bounding set, as `CAP_…` names), as text. It is made only if it isn't
+/// the one that is made already.
+pub fn json_for(caps: &[&str]) -> Result<Cow<'static, str>> {
+    if docker::matters(caps).eq(docker::matters(&capabilities::DEFAULT.map(Capability::name))) {
+        return Ok(Cow::Borrowed(default_json()));
+    }
+    let section = serde_json::to_string(&docker_default(caps, NATIVE));
+    section.map(Cow::Owned).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))
 }
 
 /// Compiles a section for this machine. Our own default is recognised by its text and costs a comparison.

@@ -8,7 +8,7 @@ mod random;
 use super::rules::verdict;
 use super::*;
 use machine::Call;
-use oci::capabilities;
+
 use oci::runtime::seccomp::Arch;
 
 const X86_64: u32 = 0xc000_003e;
@@ -116,6 +116,20 @@ fn the_default_section_is_taken_as_compiled_and_means_the_same_as_compiling_it()
     let compiled = compile_section(&format!(" {}", default_json())).unwrap();
     assert!(matches!(compiled.instructions, Cow::Owned(_)));
     assert_eq!(taken, compiled);
+}
+
+#[test]
+fn only_capabilities_that_open_calls_make_another_section() {
+    let with = |more: &[&'static str]| [&capabilities::DEFAULT.map(capabilities::Capability::name)[..], more].concat();
+    let taken = |caps: &[&str]| matches!(json_for(caps).unwrap(), Cow::Borrowed(_));
+    assert!(taken(&with(&[])));
+    assert!(taken(&with(&["CAP_NET_ADMIN"])));
+    assert!(taken(&["CAP_SYS_CHROOT"]));
+    for caps in [with(&["CAP_SYS_ADMIN"]), with(&["CAP_BPF", "CAP_SYS_PTRACE"]), vec![]] {
+        let text = json_for(&caps).unwrap();
+        assert!(matches!(text, Cow::Owned(_)));
+        assert_eq!(serde_json::from_str::<Seccomp>(&text).unwrap(), docker_default(&caps, NATIVE));
+    }
 }
 
 #[test]
