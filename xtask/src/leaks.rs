@@ -36,7 +36,9 @@ impl Traces {
         let mut traces = Self::default();
         traces.mounts(&fs::read_to_string("/proc/self/mountinfo").context(|| "can't list mounts")?);
         traces.groups(Path::new(CGROUPS));
-        traces.folders(&std::env::temp_dir());
+        for temporary in [&std::env::temp_dir(), Path::new("/var/tmp")] {
+            traces.folders(temporary);
+        }
         for entry in fs::read_dir("/proc").context(|| "can't list processes")? {
             let entry = entry.context(|| "can't list processes")?;
             let name = entry.file_name().to_string_lossy().into_owned();

@@ -43,6 +43,7 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
     let registries = if options.material { Some(Registries::start()?) } else { None };
     let before = Traces::take()?;
     let (mut counts, ended_well) = cargo_test(options.cargo)?;
+    let ended_well = ended_well && counts != Counts::default(); // no test at all proves nothing
     drop(registries);
     let left = leaks::left_since(&before)?;
     for trace in &left {
@@ -79,7 +80,7 @@ fn conclude(counts: &Counts, ended_well: bool) -> Result<()> {
     println!("{} passed, {failed} failed", counts.passed);
     match (failed, ended_well) {
         (0, true) => Ok(()),
-        (0, false) => Err(Error::new(Kind::Internal, "`cargo test` failed before its tests could")),
+        (0, false) => Err(Error::new(Kind::Internal, "`cargo test` failed, or ran no test")),
         _ => Err(Error::new(Kind::Internal, "tests failed")),
     }
 }
