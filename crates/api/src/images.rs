@@ -72,6 +72,8 @@ pub enum PullEvent {
         /// What it does now.
         step: LayerStep,
     },
+    /// The image is complete. `create` tells it too, which has no other way to say what its pull did.
+    Pulled(Pulled),
     /// Something the user should know: a platform that does not match, a helper that failed.
     Warning(String),
 }
@@ -80,10 +82,14 @@ pub enum PullEvent {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LayerStep {
     /// It will be fetched.
+    Queued,
+    /// Another process fetches the same blob.
     Waiting,
     /// Bytes so far, of how many.
     Downloading(u64, u64),
-    /// All bytes came and their digest is right.
+    /// All bytes came; their digest is being compared.
+    Verifying,
+    /// Their digest is right.
     Downloaded,
     /// Bytes unpacked so far, of how many.
     Extracting(u64, u64),

@@ -1,2 +1,7 @@
-//! (skeleton)
-fn main() {}
+//! isolazi: containers without a daemon.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    ExitCode::from(isolazi::run(std::env::args_os()))
+}

@@ -8,6 +8,7 @@ use rustix::pipe::{PipeFlags, pipe_with};
 use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 
 /// Numbers of the signals that a command line deals with (signal(7)).
+#[allow(clippy::cast_possible_truncation, reason = "signal numbers are below 65")]
 pub mod number {
     /// The terminal is gone.
     pub const HUP: u8 = libc::SIGHUP as u8;

@@ -1,0 +1,29 @@
+//! The commands, one file each: its place in the tree of commands, its flags, and what it does.
+
+pub(crate) mod completion;
+pub(crate) mod create;
+pub(crate) mod images;
+pub(crate) mod info;
+pub(crate) mod internal;
+pub(crate) mod logs;
+pub(crate) mod ps;
+pub(crate) mod pull;
+pub(crate) mod rm;
+pub(crate) mod rmi;
+pub(crate) mod run;
+pub(crate) mod version;
+
+use crate::door::Door;
+use error::Error;
+
+/// Does it for each argument, goes on after a failure, and reports each: the exit code.
+fn each(door: &mut Door, arguments: Vec<String>, mut act: impl FnMut(&mut Door, &str) -> Result<(), Error>) -> u8 {
+    let mut code = crate::exit::SUCCESS;
+    for argument in arguments {
+        if let Err(error) = act(door, &argument) {
+            door.console.complain(&error);
+            code = crate::exit::FAILURE;
+        }
+    }
+    code
+}

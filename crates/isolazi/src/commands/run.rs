@@ -1,0 +1,55 @@
+//! `isolazi run`: a container is made, started, and this terminal stays with it.
+
+use crate::args::rest;
+use crate::attach::detach_keys::DetachKeys;
+use crate::attach::{self, Manner, terminal};
+use crate::commands::create;
+use crate::container::{Wish, flags, wish};
+use crate::door::{As, Door};
+use crate::exit::{self, Of};
+use crate::verbs::{Arity, Verb};
+use clap::ArgMatches;
+use error::{Error, Kind, Result};
+use std::sync::atomic::Ordering;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "run",
+    long: Some(("container", &["run"])),
+    about: "Create and run a new container from an image",
+    usage: "[OPTIONS] IMAGE [COMMAND] [ARG...]",
+    arity: Arity::AtLeastOne,
+    stops_at_first: true,
+    of: Of::Run,
+    flags: || flags::of_container().into_iter().chain(flags::of_run()).collect(),
+    run,
+};
+
+fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
+    let terminals = terminal::terminals();
+    let wish = create::with_caller(door, terminals, |caller| wish(matches, rest(matches), true, caller))?;
+    let detach_keys = DetachKeys::parse(wish.detach_keys.as_deref())?;
+    let Wish { ref create, detach, forward_signals, .. } = wish;
+    if create.interactive && create.tty && !detach && !terminals.stdin {
+        let error = Error::invalid(
+            "the input device is not a TTY: cannot attach stdin to a TTY-enabled container because stdin is not a \
+             terminal",
+        );
+        door.console.complain(&error.hint("leave `-t` out when input comes from a pipe or a file"));
+        return Ok(exit::FAILURE);
+    }
+    let cancel = door.cancel_flag()?;
+    let engine = door.engine(As::Root)?;
+    let id = create::create(&engine, &wish, cancel)?;
+    if cancel.load(Ordering::SeqCst) {
+        return Err(Error::new(Kind::Interrupted, "interrupted"));
+    }
+    let name = create.name.as_deref().unwrap_or(&id);
+    let session = engine.start(&id)?;
+    if detach {
+        attach::detach(&session.socket, name)?;
+        door.console.line(&id);
+        return Ok(exit::SUCCESS);
+    }
+    let manner = Manner { interactive: create.interactive, tty: create.tty, forward_signals, detach_keys };
+    Ok(attach::attach(&session.socket, name, manner)?.code())
+}

@@ -1,0 +1,12 @@
+//! The flags that describe a container, and how they become an [`api::Create`]. All of it is pure: what must be known
+//! of the caller comes in as a [`Caller`].
+
+mod env;
+pub(crate) mod flags;
+mod request;
+#[cfg(test)]
+mod tests;
+mod tmpfs;
+mod volume;
+
+pub(crate) use request::{Caller, Terminals, Wish, platform, wish};

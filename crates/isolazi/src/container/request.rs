@@ -1,0 +1,202 @@
+//! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
+
+use super::{env, tmpfs, volume};
+use crate::args::{all, is_given, is_on, one};
+use api::{Create, Network, PullPolicy};
+use clap::ArgMatches;
+use error::{Error, Result, ResultExt};
+use oci::Platform;
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// What must be known of the caller, asked only when a flag needs it.
+pub(crate) struct Caller<'a> {
+    /// An environment variable.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// The content of a file.
+    pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
+    /// The working directory.
+    pub directory: &'a dyn Fn() -> io::Result<PathBuf>,
+    /// The home directory.
+    pub home: Option<&'a Path>,
+    /// Which standard streams are terminals.
+    pub terminals: Terminals,
+    /// Rows and columns of the terminal.
+    pub window: Option<(u16, u16)>,
+}
+
+/// Which standard streams are terminals.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Terminals {
+    /// Standard input.
+    pub stdin: bool,
+    /// Standard output.
+    pub stdout: bool,
+    /// Standard error.
+    pub stderr: bool,
+}
+
+/// What the user wants: a container, and what becomes of this terminal meanwhile.
+#[derive(Debug)]
+pub(crate) struct Wish {
+    /// The container.
+    pub create: Create,
+    /// No progress of a pull.
+    pub quiet: bool,
+    /// Do not stay.
+    pub detach: bool,
+    /// Hand our signals on.
+    pub forward_signals: bool,
+    /// Keys that detach, as typed.
+    pub detach_keys: Option<String>,
+}
+
+/// What the flags mean. `of_run`: the flags that only `run` knows may be asked for.
+pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, caller: &Caller<'_>) -> Result<Wish> {
+    let mut arguments = arguments.into_iter();
+    let image = arguments.next().unwrap_or_default();
+    if image.is_empty() {
+        return Err(Error::invalid("invalid reference format"));
+    }
+    let detach = of_run && is_on(matches, "detach");
+    let (interactive, tty) = streams(matches, detach, of_run, caller.terminals);
+    let create = Create {
+        image,
+        command: arguments.collect(),
+        entrypoint: one(matches, "entrypoint").map(|program| vec![program.to_owned()]),
+        name: one(matches, "name").map(container_name).transpose()?,
+        hostname: one(matches, "hostname").map(str::to_owned),
+        env: variables(matches, caller)?,
+        volumes: volumes(matches, caller)?,
+        tmpfs: all(matches, "tmpfs").map(tmpfs::parse).collect::<Result<_>>()?,
+        workdir: one(matches, "workdir").map(working_directory).transpose()?,
+        user: one(matches, "user").map(str::to_owned),
+        read_only: is_on(matches, "read-only"),
+        remove: is_on(matches, "rm"),
+        interactive,
+        tty,
+        network: one(matches, "network").map_or(Ok(Network::default()), network)?,
+        platform: platform(matches, caller.env)?,
+        pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
+        stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
+        labels: labels(all(matches, "label"))?,
+        console_size: caller.window.filter(|_| tty),
+    };
+    one_mount_a_target(&create)?;
+    Ok(Wish {
+        create,
+        quiet: is_on(matches, "quiet"),
+        detach,
+        forward_signals: !of_run || is_given(matches, "sig-proxy").unwrap_or(true),
+        detach_keys: of_run.then(|| one(matches, "detach-keys").map(str::to_owned)).flatten(),
+    })
+}
+
+/// `-i` and `-t`. Where a person sits at all three ends and says nothing about it, a shell is meant to be used: as if
+/// `-it` had been given. Pipes, redirections and scripts never see this.
+fn streams(matches: &ArgMatches, detach: bool, of_run: bool, terminals: Terminals) -> (bool, bool) {
+    let (interactive, tty) = (is_given(matches, "interactive"), is_given(matches, "tty"));
+    let Terminals { stdin, stdout, stderr } = terminals;
+    if interactive.is_none() && tty.is_none() && of_run && !detach && stdin && stdout && stderr {
+        return (true, true);
+    }
+    (interactive.unwrap_or(false), tty.unwrap_or(false))
+}
+
+/// Files first, then flags: later ones win.
+fn variables(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<String>> {
+    let mut env = Vec::new();
+    for path in all(matches, "env-file") {
+        let content = (caller.read)(Path::new(path)).context(|| format!("can't read env file `{path}`"))?;
+        env::push_file(&mut env, path, &content, caller.env)?;
+    }
+    for text in all(matches, "env") {
+        env::push_flag(&mut env, text, caller.env)?;
+    }
+    Ok(env)
+}
+
+fn volumes(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<api::Volume>> {
+    let places = volume::Places { directory: caller.directory, home: caller.home };
+    all(matches, "volume").map(|text| volume::parse(text, &places)).collect()
+}
+
+fn one_mount_a_target(create: &Create) -> Result<()> {
+    let targets = create.volumes.iter().map(|v| &v.target).chain(create.tmpfs.iter().map(|t| &t.target));
+    let mut seen = std::collections::BTreeSet::new();
+    for target in targets {
+        // Components, so that `/a` and `/a/` are the same.
+        if !seen.insert(Path::new(target).components().collect::<PathBuf>()) {
+            return Err(Error::invalid(format!("Duplicate mount point: {target}")));
+        }
+    }
+    Ok(())
+}
+
+/// `[a-zA-Z0-9][a-zA-Z0-9_.-]+`
+fn container_name(name: &str) -> Result<String> {
+    let name = name.strip_prefix('/').unwrap_or(name); // as Docker: names are shown with a slash in `inspect`
+    let is_name = name.len() > 1
+        && name.as_bytes()[0].is_ascii_alphanumeric()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if is_name {
+        return Ok(name.to_owned());
+    }
+    Err(Error::invalid(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")))
+}
+
+fn working_directory(path: &str) -> Result<String> {
+    if path.starts_with('/') {
+        return Ok(path.to_owned());
+    }
+    Err(Error::invalid(format!("the working directory '{path}' is invalid, it needs to be an absolute path")))
+}
+
+fn network(text: &str) -> Result<Network> {
+    match text {
+        "none" => Ok(Network::None),
+        "host" => Ok(Network::Host),
+        other => Err(Error::not_found(format!("network {other} not found"))
+            .hint("containers see the machine's network (`host`) or none (`none`) in this version")),
+    }
+}
+
+/// `--platform`, else the caller's `DOCKER_DEFAULT_PLATFORM`.
+pub(crate) fn platform(matches: &ArgMatches, env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Platform>> {
+    match one(matches, "platform") {
+        Some(text) => text.parse().map(Some),
+        None => env("DOCKER_DEFAULT_PLATFORM")
+            .filter(|text| !text.is_empty())
+            .map(|text| text.parse().context(|| "can't use DOCKER_DEFAULT_PLATFORM"))
+            .transpose(),
+    }
+}
+
+fn pull_policy(text: &str) -> Result<PullPolicy> {
+    match text {
+        "always" => Ok(PullPolicy::Always),
+        "missing" => Ok(PullPolicy::Missing),
+        "never" => Ok(PullPolicy::Never),
+        other => Err(Error::invalid(format!(
+            "invalid pull option: '{other}': must be one of \"always\", \"missing\" or \"never\""
+        ))),
+    }
+}
+
+fn stop_signal(text: &str) -> Result<u8> {
+    sys::signal::parse(text).ok_or_else(|| Error::invalid(format!("invalid signal: {text}")))
+}
+
+/// `KEY=value`, or `KEY` alone for an empty value.
+fn labels<'a>(texts: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>> {
+    texts
+        .map(|text| {
+            let (key, value) = text.split_once('=').unwrap_or((text, ""));
+            if key.is_empty() {
+                return Err(Error::invalid(format!("invalid label '{text}': empty name")));
+            }
+            Ok((key.to_owned(), value.to_owned()))
+        })
+        .collect()
+}

@@ -1,0 +1,166 @@
+//! Command lines and the requests they become, recorded in `tests/golden/run.txt`.
+
+use super::{Caller, Terminals, Wish, wish};
+use crate::args::rest;
+use crate::usage;
+use crate::verbs;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+
+/// Command lines as a shell would split them; the first word is the command.
+const LINES: &[&str] = &[
+    // Where flags stop, and how they cluster.
+    "run alpine",
+    "run -it alpine /bin/sh",
+    "run -i -t=false alpine",
+    "run -itq=false alpine",
+    "run --rm --interactive=true --tty=0 alpine",
+    "run alpine -e foo -it",
+    "run alpine -- ls",
+    "run -- alpine -e foo",
+    "run -i -- alpine -- ls --",
+    "run alpine sh -c 'echo $HOME; exit 3'",
+    "run -e=A=b -eC=d -itehere=there alpine",
+    "run -w/tmp -u1000:1000 -hbox alpine hostname -h",
+    "run --name -x alpine",
+    "run --name one --name two alpine",
+    "run --help alpine",
+    // Names that mean the same.
+    "run --cwd /srv alpine",
+    "run --workdir /srv alpine",
+    "run --net none alpine",
+    "run --network host alpine",
+    // Every flag once.
+    "run --detach --sig-proxy=false --detach-keys ctrl-a,d --quiet --rm --read-only --name web --hostname box \
+     --user nobody:nogroup --entrypoint /bin/sh --platform linux/arm64 --pull always --stop-signal SIGUSR1 \
+     --label a=1 -l b --env K=v --env-file vars --volume /a:/b:ro --tmpfs /run:size=1m --workdir /w --network none \
+     alpine:3 -c true",
+    "create --name web -i -t alpine",
+    "create -d alpine",
+    // Values.
+    "run --entrypoint '' alpine",
+    "run --entrypoint= alpine sh",
+    "run -e K1=V1,K2=V2 -e NO_PROXY=a,b -e HOME -e UNSET alpine",
+    "run --env-file vars -e A=flag alpine",
+    "run -v data:/data -v ./here:/here -v /anonymous alpine",
+    "run --name /web alpine",
+    "run --stop-signal 9 alpine",
+    // What is refused.
+    "run --env-file missing alpine",
+    "run --publish 80:80 alpine",
+    "run -itp 80:80 alpine",
+    "run --name",
+    "run --name w alpine",
+    "run --name 'a b' alpine",
+    "run --workdir srv alpine",
+    "run --net bridge alpine",
+    "run --pull newer alpine",
+    "run --platform linux/ alpine",
+    "run --stop-signal NOPE alpine",
+    "run -v /a:/b -v /c:/b/ alpine",
+    "run -v /a:/b --tmpfs /b alpine",
+    "run -l =x alpine",
+    "run --rm=perhaps alpine",
+    "run ''",
+    "run",
+];
+
+fn caller(terminals: Terminals) -> Caller<'static> {
+    Caller {
+        env: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
+        read: &|path| match path.to_str() {
+            Some("vars") => Ok(b"# from a file\nA=file\nB=two words\nHOME\n".to_vec()),
+            _ => Err(std::io::ErrorKind::NotFound.into()),
+        },
+        directory: &|| Ok(PathBuf::from("/work/dir")),
+        home: Some(Path::new("/home/me")),
+        terminals,
+        window: Some((24, 80)),
+    }
+}
+
+/// Enough of a shell for the lines above: words, and single quotes.
+fn split(line: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '\'' => {
+                quoted = !quoted;
+                word.get_or_insert_default();
+            }
+            ' ' if !quoted => words.extend(word.take()),
+            c => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    words
+}
+
+fn parse(line: &str, terminals: Terminals) -> Result<Wish, String> {
+    let words = split(line);
+    let verb = verbs::find(&words[0]).unwrap();
+    let matches =
+        verb.command().try_get_matches_from(&words[1..]).map_err(|e| usage::of_flags(&e, "isolazi run").text)?;
+    if matches.get_flag("help") {
+        return Err("help\n".to_owned());
+    }
+    let arguments = rest(&matches);
+    usage::check_arity(verb, arguments.len()).map_err(|misuse| misuse.text)?;
+    wish(&matches, arguments, verb.name == "run", &caller(terminals)).map_err(|error| crate::console::describe(&error))
+}
+
+/// The fields that differ from their defaults.
+fn show(wish: &Wish) -> String {
+    let value = |create: &api::Create| match serde_json::to_value(create).unwrap() {
+        Value::Object(fields) => fields,
+        _ => unreachable!("a struct is an object"),
+    };
+    let (defaults, mut fields) = (value(&api::Create::default()), value(&wish.create));
+    fields.retain(|name, field| defaults[name] != *field);
+    for (name, given) in [("quiet", wish.quiet), ("detach", wish.detach), ("no signals", !wish.forward_signals)] {
+        if given {
+            fields.insert(format!("({name})"), true.into());
+        }
+    }
+    fields.extend(wish.detach_keys.clone().map(|keys| ("(detach keys)".to_owned(), keys.into())));
+    let lines = fields.iter().map(|(name, field)| format!("  {name}: {field}\n"));
+    lines.collect()
+}
+
+#[test]
+fn command_lines_become_the_recorded_requests() {
+    let text: String = LINES
+        .iter()
+        .map(|line| {
+            let result = parse(line, Terminals::default());
+            let text =
+                result.map_or_else(|refusal| refusal.lines().map(|l| format!("  ! {l}\n")).collect(), |w| show(&w));
+            format!("$ isolazi {line}\n{}\n", text.replace("  ! \n", ""))
+        })
+        .collect();
+    crate::golden::check("run.txt", &text);
+}
+
+#[test]
+fn a_person_at_all_three_ends_gets_a_terminal_and_a_script_does_not() {
+    let person = Terminals { stdin: true, stdout: true, stderr: true };
+    for (line, terminals, expected) in [
+        ("run alpine", person, (true, true)),
+        ("run alpine sh", person, (true, true)),
+        ("run -i alpine", person, (true, false)),
+        ("run -t alpine", person, (false, true)),
+        ("run --tty=false alpine", person, (false, false)),
+        ("run -d alpine", person, (false, false)),
+        ("create alpine", person, (false, false)),
+        ("run alpine", Terminals { stdin: false, ..person }, (false, false)),
+        ("run alpine", Terminals { stdout: false, ..person }, (false, false)),
+        ("run alpine", Terminals { stderr: false, ..person }, (false, false)),
+        ("run -it alpine", Terminals::default(), (true, true)),
+    ] {
+        let create = parse(line, terminals).unwrap().create;
+        assert_eq!((create.interactive, create.tty), expected, "{line} {terminals:?}");
+        assert_eq!(create.console_size, create.tty.then_some((24, 80)), "{line}");
+    }
+}

@@ -1,0 +1,135 @@
+//! All commands, and both spellings of each: `isolazi ps` and `isolazi container ls`.
+//!
+//! A command is built only when it is called: building all of them would cost more than many of them do.
+
+use crate::args::{command, described};
+use crate::commands;
+use crate::door::Door;
+use crate::exit::Of;
+use clap::{ArgMatches, Command};
+use error::Result;
+
+/// One command.
+pub(crate) struct Verb {
+    /// Its short spelling: `ps`.
+    pub name: &'static str,
+    /// Long spellings, each a group and names in it.
+    pub long: Option<(&'static str, &'static [&'static str])>,
+    /// One sentence.
+    pub about: &'static str,
+    /// What follows the name in the usage line.
+    pub usage: &'static str,
+    /// How many positional arguments it takes.
+    pub arity: Arity,
+    /// Flags stop at the first positional argument: the rest belongs to the payload.
+    pub stops_at_first: bool,
+    /// Whose exit codes it has.
+    pub of: Of,
+    /// Its flags.
+    pub flags: fn() -> Vec<clap::Arg>,
+    /// What it does; the number is its exit code.
+    pub run: fn(&mut Door, &ArgMatches) -> Result<u8>,
+}
+
+/// How many positional arguments a command takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Arity {
+    /// None.
+    None,
+    /// So many.
+    Exactly(usize),
+    /// One or more.
+    AtLeastOne,
+    /// None or one.
+    AtMostOne,
+}
+
+/// A group of commands: `isolazi container …`.
+pub(crate) struct Group {
+    /// Its name.
+    pub name: &'static str,
+    /// One sentence.
+    pub about: &'static str,
+}
+
+/// The groups.
+pub(crate) const GROUPS: &[Group] = &[
+    Group { name: "container", about: "Manage containers" },
+    Group { name: "image", about: "Manage images" },
+    Group { name: "system", about: "Manage isolazi" },
+];
+
+/// The commands, in the order of the help.
+pub(crate) const VERBS: &[Verb] = &[
+    commands::run::VERB,
+    commands::create::VERB,
+    commands::ps::VERB,
+    commands::logs::VERB,
+    commands::rm::VERB,
+    commands::pull::VERB,
+    commands::images::VERB,
+    commands::rmi::VERB,
+    commands::version::VERB,
+    commands::info::VERB,
+    commands::completion::VERB,
+];
+
+impl Verb {
+    /// How clap should read its arguments.
+    pub(crate) fn command(&self) -> Command {
+        let command = command(self.name, self.about, (self.flags)());
+        if self.stops_at_first {
+            return command.mut_arg(crate::args::REST, |rest| rest.trailing_var_arg(true).allow_hyphen_values(true));
+        }
+        command
+    }
+
+    /// Its usage line: `isolazi run [OPTIONS] IMAGE [COMMAND] [ARG...]`.
+    pub(crate) fn usage_line(&self) -> String {
+        format!("isolazi {} {}", self.name, self.usage).trim_end().to_owned()
+    }
+
+    /// All spellings: `isolazi container ls, isolazi container list, isolazi ps`.
+    pub(crate) fn spellings(&self) -> Vec<String> {
+        let long =
+            self.long.iter().flat_map(|(group, names)| names.iter().map(move |n| format!("isolazi {group} {n}")));
+        long.chain([format!("isolazi {}", self.name)]).collect()
+    }
+}
+
+/// The command of that short name.
+pub(crate) fn find(name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.name == name)
+}
+
+/// The command of that name in a group.
+pub(crate) fn find_in(group: &str, name: &str) -> Option<&'static Verb> {
+    VERBS.iter().find(|verb| verb.long.is_some_and(|(g, names)| g == group && names.contains(&name)))
+}
+
+/// Everything as one tree, for manuals and completions.
+pub(crate) fn tree() -> Command {
+    let describe = |verb: &Verb, name: &'static str| {
+        let usage = verb.usage_line();
+        let command = described(verb.command()).name(name).no_binary_name(false).override_usage(usage);
+        command.mut_arg(crate::args::REST, |rest| rest.hide(false).value_name("ARG"))
+    };
+    let mut root = Command::new("isolazi")
+        .about("Run containers: isolated, from any image, without a daemon")
+        .version(env!("CARGO_PKG_VERSION"))
+        .disable_help_subcommand(true)
+        .args(crate::dispatch::global_flags());
+    for verb in VERBS {
+        root = root.subcommand(describe(verb, verb.name));
+    }
+    for group in GROUPS {
+        let mut parent = Command::new(group.name).about(group.about).disable_help_subcommand(true);
+        for verb in VERBS {
+            if let Some((_, [name, aliases @ ..])) = verb.long.filter(|(g, _)| *g == group.name) {
+                parent = parent.subcommand(describe(verb, name).aliases(aliases.iter().copied()));
+            }
+        }
+        root = root.subcommand(parent);
+    }
+    root.subcommand(Command::new("help").about("Help about a command").arg(clap::Arg::new("COMMAND").num_args(0..)))
+}
