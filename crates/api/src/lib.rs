@@ -20,3 +20,32 @@ pub struct Paths {
     /// Sockets and other things that must be gone after a boot: `/run/isolazi` or `$XDG_RUNTIME_DIR/isolazi`.
     pub run: PathBuf,
 }
+
+/// What `isolazi info` shows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Info {
+    /// All containers.
+    pub containers: usize,
+    /// Those that run.
+    pub running: usize,
+    /// Names of images.
+    pub images: usize,
+    /// Where images and containers lie.
+    pub data_root: PathBuf,
+    /// `1`, `2`, or both.
+    pub cgroup: String,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// Name of the distribution.
+    pub operating_system: String,
+    /// `x86_64` …
+    pub architecture: String,
+    /// Processors.
+    pub cpus: usize,
+    /// Memory of the machine.
+    pub memory_bytes: u64,
+    /// Not root?
+    pub rootless: bool,
+    /// What confines containers beside namespaces.
+    pub security: Vec<String>,
+}

@@ -1,1 +1,144 @@
-//! (skeleton)
+//! The engine answers every request by using the rooms below it: images, snapshots, the runtime.
+//!
+//! It knows no argv, no terminal and no colours, and reads no environment: a door says where everything lives
+//! ([`api::Paths`]) and what the user chose ([`Options`]). There is no daemon: the state is files (see `record`), and
+//! each running container has a monitor of its own (see `monitor`).
+#![cfg(target_os = "linux")]
+
+mod containers;
+mod create;
+mod etc;
+mod hello;
+mod images;
+mod info;
+mod logs;
+mod monitor;
+mod names;
+mod record;
+mod remove;
+mod rootless;
+mod spec;
+mod start;
+mod user;
+mod volumes;
+
+pub use hello::report as hello_report;
+pub use monitor::main as monitor_main;
+pub use rootless::enter as enter_rootless;
+pub use start::Session;
+
+use api::{ContainerSummary, Create, Info, LogEntry, Logs, Paths, PullEvent, Remove, State};
+use containers::Containers;
+use error::Result;
+use names::Names;
+use runtime::Host;
+use snapshot::Flavour;
+use std::path::PathBuf;
+use std::sync::OnceLock;
+use std::sync::atomic::AtomicBool;
+use volumes::Volumes;
+
+/// Choices of the user that hold for every request. A door reads them once.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Files like `~/.docker/config.json`, asked for credentials in this order.
+    pub auth_files: Vec<PathBuf>,
+    /// Registries (`host:port`) spoken to without verified TLS, besides those on loopback.
+    pub insecure_registries: Vec<String>,
+    /// Extra CA certificates (PEM files).
+    pub ca_files: Vec<PathBuf>,
+    /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `ALL_PROXY` in either case, as (name, value).
+    pub proxies: Vec<(String, String)>,
+}
+
+/// The stores of one user. Opening it touches nothing.
+#[derive(Debug)]
+pub struct Engine {
+    images: image::Store,
+    snapshots: snapshot::Store,
+    containers: Containers,
+    names: Names,
+    volumes: Volumes,
+    paths: Paths,
+    options: Options,
+    host: OnceLock<Host>,
+}
+
+impl Engine {
+    /// The engine over these folders; nothing is read or made yet. After [`enter_rootless`], where that is needed.
+    pub fn open(paths: Paths, options: Options) -> Self {
+        let data = &paths.data;
+        let flavour = if is_initial_root() { Flavour::Privileged } else { Flavour::UserNamespace };
+        Self {
+            images: image::Store::open(&data.join("images")),
+            snapshots: snapshot::Store::open(&data.join("snapshots"), flavour),
+            containers: Containers { dir: data.join("containers") },
+            names: Names::new(data),
+            volumes: Volumes::new(data),
+            paths,
+            options,
+            host: OnceLock::new(),
+        }
+    }
+
+    /// Makes a container and returns its id. Pulls when the image is missing; `cancel` ends the pull.
+    pub fn create(
+        &self,
+        request: &Create,
+        progress: &(dyn Fn(PullEvent) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<String> {
+        create::create(self, request, progress, cancel).map(|created| created.id)
+    }
+
+    /// Makes a container and starts it: its id, and the conversation with its monitor.
+    pub fn run(
+        &self,
+        request: &Create,
+        progress: &(dyn Fn(PullEvent) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<(String, Session)> {
+        let created = create::create(self, request, progress, cancel)?;
+        let id = created.id.clone();
+        Ok((id, start::start(created)?))
+    }
+
+    /// All containers, newest first. What killed processes left is given back on the way.
+    pub fn containers(&self) -> Result<Vec<ContainerSummary>> {
+        remove::sweep(self)?;
+        Ok(self.containers.list()?.into_iter().map(containers::Container::summary).collect())
+    }
+
+    /// Removes a container.
+    pub fn remove(&self, request: &Remove) -> Result<()> {
+        remove::remove(self, request)
+    }
+
+    /// Gives what a container said to `sink`, entry by entry.
+    pub fn logs(&self, request: &Logs, sink: &mut dyn FnMut(LogEntry) -> Result<()>) -> Result<()> {
+        logs::logs(self, request, sink)
+    }
+
+    /// Facts about this machine and these stores.
+    pub fn info(&self) -> Result<Info> {
+        let containers = self.containers()?;
+        let running = containers.iter().filter(|container| container.state == State::Running).count();
+        let images = self.images.list()?.len();
+        Ok(Info { containers: containers.len(), running, images, data_root: self.paths.data.clone(), ..info::facts()? })
+    }
+
+    /// Read when first asked for.
+    fn host(&self) -> Result<&Host> {
+        if let Some(host) = self.host.get() {
+            return Ok(host);
+        }
+        let host = Host::read()?;
+        Ok(self.host.get_or_init(|| host))
+    }
+}
+
+/// Root of the machine, not of a user namespace?
+fn is_initial_root() -> bool {
+    let map = sys::read::small(c"/proc/self/uid_map").unwrap_or_default();
+    rustix::process::geteuid().is_root() && map.split_whitespace().eq(["0", "0", "4294967295"])
+}

@@ -36,7 +36,7 @@ impl Door {
         if who == As::Root && self.surroundings.uid != 0 {
             engine::enter_rootless()?;
         }
-        Engine::open(paths, options)
+        Ok(Engine::open(paths, options))
     }
 
     /// A flag that Ctrl-C and the like set, for what takes long.

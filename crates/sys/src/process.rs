@@ -190,6 +190,16 @@ pub fn reset_signals() -> Result<(), Errno> {
     }
 }
 
+/// Sends a signal by number, real-time ones too (pidfd_send_signal(2), kernel 5.1).
+#[allow(unsafe_code, reason = "rustix takes only signals that have names")]
+pub fn signal(pidfd: impl rustix::fd::AsFd, number: u8) -> Result<(), Errno> {
+    let fd = pidfd.as_fd().as_raw_fd();
+    let number = libc::c_int::from(number);
+    // SAFETY: no siginfo is given; the kernel checks the number.
+    let ret = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, std::ptr::null::<u8>(), 0) };
+    check(ret).map(drop)
+}
+
 /// Gives this process another name in `ps` where there is room: `/proc/self/comm`, 15 bytes.
 pub fn set_name(name: &CStr) -> Result<(), Errno> {
     rustix::thread::set_name(name)

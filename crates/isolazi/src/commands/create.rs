@@ -7,11 +7,9 @@ use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::progress::Progress;
 use crate::verbs::{Arity, Verb};
-use api::PullPolicy;
+use api::{PullEvent, PullPolicy};
 use clap::ArgMatches;
-use engine::Engine;
 use error::Result;
-use std::sync::atomic::AtomicBool;
 
 pub(crate) const VERB: Verb = Verb {
     name: "create",
@@ -29,7 +27,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let wish = with_caller(door, terminal::terminals(), |caller| wish(matches, rest(matches), false, caller))?;
     let cancel = door.cancel_flag()?;
     let engine = door.engine(As::Root)?;
-    let id = create(&engine, &wish, cancel)?;
+    let id = showing_pull(&wish, |progress| engine.create(&wish.create, progress, cancel))?;
     door.console.line(&id);
     Ok(exit::SUCCESS)
 }
@@ -47,11 +45,11 @@ pub(crate) fn with_caller<T>(door: &Door, terminals: Terminals, decide: impl FnO
     decide(&caller)
 }
 
-/// Makes the container; a pull that it needs is shown on standard error.
-pub(crate) fn create(engine: &Engine, wish: &Wish, cancel: &AtomicBool) -> Result<String> {
+/// Makes the container, and what else `make` does; a pull that it needs is shown on standard error.
+pub(crate) fn showing_pull<T>(wish: &Wish, make: impl FnOnce(&(dyn Fn(PullEvent) + Sync)) -> Result<T>) -> Result<T> {
     let missing = (wish.create.pull == PullPolicy::Missing).then_some(wish.create.image.as_str());
     let progress = Progress::of_run(wish.quiet, missing);
-    let created = engine.create(&wish.create, &|event| progress.tell(event), cancel);
+    let made = make(&|event| progress.tell(event));
     progress.finish();
-    created
+    made
 }

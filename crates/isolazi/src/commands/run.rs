@@ -9,8 +9,7 @@ use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::verbs::{Arity, Verb};
 use clap::ArgMatches;
-use error::{Error, Kind, Result};
-use std::sync::atomic::Ordering;
+use error::{Error, Result};
 
 pub(crate) const VERB: Verb = Verb {
     name: "run",
@@ -39,12 +38,8 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     }
     let cancel = door.cancel_flag()?;
     let engine = door.engine(As::Root)?;
-    let id = create::create(&engine, &wish, cancel)?;
-    if cancel.load(Ordering::SeqCst) {
-        return Err(Error::new(Kind::Interrupted, "interrupted"));
-    }
+    let (id, session) = create::showing_pull(&wish, |progress| engine.run(create, progress, cancel))?;
     let name = create.name.as_deref().unwrap_or(&id);
-    let session = engine.start(&id)?;
     if detach {
         attach::detach(&session.socket, name)?;
         door.console.line(&id);

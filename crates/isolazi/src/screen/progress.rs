@@ -239,8 +239,10 @@ fn bar(done: u64, total: u64, columns: usize) -> String {
 
 fn words(step: &LayerStep) -> String {
     match step {
-        LayerStep::Waiting => "Pulling fs layer".to_owned(),
+        LayerStep::Queued => "Pulling fs layer".to_owned(),
+        LayerStep::Waiting => "Waiting".to_owned(),
         LayerStep::Downloading(..) => "Downloading".to_owned(),
+        LayerStep::Verifying => "Verifying Checksum".to_owned(),
         LayerStep::Downloaded => "Download complete".to_owned(),
         LayerStep::Extracting(..) => "Extracting".to_owned(),
         LayerStep::Complete => "Pull complete".to_owned(),
@@ -264,11 +266,13 @@ mod tests {
             PullEvent::DefaultTag("latest".into()),
             PullEvent::Pulling { tag: "latest".into(), repository: "library/alpine".into() },
             layer('a', LayerStep::Exists),
+            layer('b', LayerStep::Queued),
             layer('b', LayerStep::Waiting),
             layer('b', LayerStep::Downloading(0, 3_640_000)),
             layer('b', LayerStep::Retrying(5)),
             layer('b', LayerStep::Downloading(1_050_000, 3_640_000)),
             PullEvent::Warning("slow".into()),
+            layer('b', LayerStep::Verifying),
             layer('b', LayerStep::Downloaded),
             layer('b', LayerStep::Extracting(1, 2)),
             layer('b', LayerStep::Complete),
@@ -284,8 +288,17 @@ mod tests {
 
     #[test]
     fn elsewhere_each_change_is_a_line() {
-        let layers = "aaaaaaaaaaaa: Already exists\nbbbbbbbbbbbb: Pulling fs layer\nbbbbbbbbbbbb: Retrying in 5 \
-                      seconds\nWarning: slow\nbbbbbbbbbbbb: Download complete\nbbbbbbbbbbbb: Pull complete\n";
+        let layers = [
+            "aaaaaaaaaaaa: Already exists",
+            "bbbbbbbbbbbb: Pulling fs layer",
+            "bbbbbbbbbbbb: Waiting",
+            "bbbbbbbbbbbb: Retrying in 5 seconds",
+            "Warning: slow",
+            "bbbbbbbbbbbb: Verifying Checksum",
+            "bbbbbbbbbbbb: Download complete",
+            "bbbbbbbbbbbb: Pull complete\n",
+        ]
+        .join("\n");
         assert_eq!(
             told(Style::Lines, true, None),
             format!("Using default tag: latest\nlatest: Pulling from library/alpine\n{layers}")
@@ -310,7 +323,7 @@ mod tests {
     fn more_layers_than_rows_show_what_moves() {
         let mut state = State::default();
         for digit in "abcdef".chars() {
-            state.layer(Style::Bars(4, 80), digest(digit), LayerStep::Waiting, Instant::now());
+            state.layer(Style::Bars(4, 80), digest(digit), LayerStep::Queued, Instant::now());
         }
         let text = state.layer(Style::Bars(4, 80), digest('a'), LayerStep::Complete, Instant::now());
         assert_eq!(

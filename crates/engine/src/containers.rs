@@ -1,0 +1,151 @@
+//! The containers of one user: found by name, id or prefix; their state derived from facts.
+
+use crate::record::{self, Record, Status, file};
+use api::{ContainerSummary, State};
+use error::{Error, Kind, Result, ResultExt};
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+
+/// Folders of containers being made and being removed begin so.
+pub(crate) const NEW: &str = "new-";
+/// See [`NEW`].
+pub(crate) const GONE: &str = "gone-";
+
+/// A container as it is on disk.
+#[derive(Debug, Clone)]
+pub(crate) struct Container {
+    /// Its folder.
+    pub dir: PathBuf,
+    /// What was asked.
+    pub record: Record,
+    /// What happened.
+    pub status: Status,
+    /// What follows from both and from the lock.
+    pub state: State,
+}
+
+/// The containers under one folder.
+#[derive(Debug, Clone)]
+pub(crate) struct Containers {
+    /// `<data>/containers`
+    pub dir: PathBuf,
+}
+
+impl Containers {
+    /// Every container, newest first.
+    pub(crate) fn list(&self) -> Result<Vec<Container>> {
+        let mut all = Vec::new();
+        for id in self.ids()? {
+            // One that is being removed at this moment is none.
+            all.extend(self.read(&id)?);
+        }
+        all.sort_by(|a, b| b.record.created.cmp(&a.record.created));
+        Ok(all)
+    }
+
+    /// Ids of all whole containers.
+    pub(crate) fn ids(&self) -> Result<Vec<String>> {
+        Ok(self.entries()?.into_iter().filter(|name| is_id(name)).collect())
+    }
+
+    /// Names of everything in the folder; none when there is no folder yet.
+    pub(crate) fn entries(&self) -> Result<Vec<String>> {
+        let words = || format!("can't list `{}`", self.dir.display());
+        let entries = match std::fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(cause) => return Err(cause).context(words),
+        };
+        let mut names = Vec::new();
+        for entry in entries {
+            names.extend(entry.context(words)?.file_name().into_string());
+        }
+        Ok(names)
+    }
+
+    /// The container with that name, id or unambiguous beginning of an id. A name beats a prefix.
+    pub(crate) fn find(&self, names: &crate::names::Names, wanted: &str) -> Result<Option<Container>> {
+        if let Some(id) = names.lookup(wanted)?
+            && let Some(found) = self.read(&id)?
+            && found.record.name == wanted
+        {
+            return Ok(Some(found));
+        }
+        if is_id(wanted) {
+            return self.read(wanted);
+        }
+        if wanted.is_empty() || !wanted.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Ok(None);
+        }
+        let mut matching = self.ids()?.into_iter().filter(|id| id.starts_with(wanted));
+        match (matching.next(), matching.next()) {
+            (Some(id), None) => self.read(&id),
+            (Some(_), Some(_)) => {
+                Err(Error::new(Kind::Conflict, format!("multiple IDs found with provided prefix: {wanted}")))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    fn read(&self, id: &str) -> Result<Option<Container>> {
+        let dir = self.dir.join(id);
+        let Some(record) = record::read::<Record>(&dir.join(file::RECORD))? else { return Ok(None) };
+        // The lock is looked at first: a monitor writes its last status before it lets go.
+        let locked = is_locked(&dir)?;
+        let status = record::read::<Status>(&dir.join(file::STATUS))?.unwrap_or_default();
+        let state = match (locked, &status) {
+            (true, status) if status.started.is_empty() || !status.finished.is_empty() => State::Created,
+            (true, _) => State::Running,
+            (false, status) if !status.finished.is_empty() => State::Exited,
+            (false, status) if !status.started.is_empty() => State::Dead,
+            (false, _) => State::Created,
+        };
+        Ok(Some(Container { dir, record, status, state }))
+    }
+}
+
+impl Container {
+    /// As lists show it.
+    pub(crate) fn summary(self) -> ContainerSummary {
+        ContainerSummary {
+            id: self.record.id,
+            name: self.record.name,
+            image: self.record.request.image,
+            image_id: self.record.image_id.to_string(),
+            command: self.record.command,
+            created: self.record.created,
+            pid: self.status.pid.filter(|_| self.state == State::Running),
+            started: self.status.started,
+            finished: self.status.finished,
+            state: self.state,
+            exit_code: self.status.exit_code,
+            error: self.status.error,
+            labels: self.record.request.labels,
+        }
+    }
+}
+
+fn is_id(name: &str) -> bool {
+    name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// Does a monitor hold the container's lock? Never waits.
+fn is_locked(dir: &Path) -> Result<bool> {
+    match try_lock(dir) {
+        Ok(Some(_lock)) => Ok(false),
+        Ok(None) => Ok(true),
+        Err(error) if error.kind == Kind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the container's lock; `None` when a monitor holds it. Released when dropped.
+pub(crate) fn try_lock(dir: &Path) -> Result<Option<File>> {
+    let path = dir.join(file::LOCK);
+    let lock = File::open(&path).context(|| format!("can't open `{}`", path.display()))?;
+    match lock.try_lock() {
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(cause)) => Err(cause).context(|| format!("can't lock `{}`", path.display())),
+    }
+}

@@ -1,0 +1,210 @@
+//! Images: pulled and unpacked in one go, listed, removed.
+
+use crate::{Engine, Options};
+use api::{ImageSummary, LayerStep, Pull, PullEvent, Pulled, Removed};
+use error::{Error, Kind, Result, ResultExt};
+use image::credentials::{ConfigFile, Credentials, Found, ask_helper};
+use image::{Event, Image, LayerSink, LayerState, Progress, PullOptions};
+use oci::{Descriptor, Digest, Platform, Reference};
+use snapshot::Limits;
+use std::io::Read;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicBool;
+
+/// Folders with a folder of certificates for each registry, as Docker and podman have them.
+const CERTS_DIRS: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+
+impl Engine {
+    /// Fetches an image and unpacks its layers while they arrive. `cancel` ends it soon; what came is kept.
+    pub fn pull(&self, request: &Pull, progress: &(dyn Fn(PullEvent) + Sync), cancel: &AtomicBool) -> Result<Pulled> {
+        let reference: Reference = request.image.parse()?;
+        let pulled = self.pull_image(&reference, request.platform.as_ref(), progress, cancel)?;
+        Ok(told(&reference, &pulled))
+    }
+
+    pub(crate) fn pull_image(
+        &self,
+        reference: &Reference,
+        platform: Option<&Platform>,
+        progress: &(dyn Fn(PullEvent) + Sync),
+        cancel: &AtomicBool,
+    ) -> Result<image::Pulled> {
+        let credentials = |reference: &Reference| credentials(&self.options, reference, progress);
+        let proxy =
+            |name: &str| self.options.proxies.iter().find(|(known, _)| known == name).map(|(_, value)| value.clone());
+        let options = PullOptions {
+            platform: platform.cloned(),
+            credentials: Some(&credentials),
+            insecure: self.options.insecure_registries.clone(),
+            ca_files: self.options.ca_files.clone(),
+            certs_dirs: CERTS_DIRS.map(PathBuf::from).to_vec(),
+            proxies: image::Proxies::from_env(proxy),
+            cancel: Some(cancel),
+            ..PullOptions::default()
+        };
+        let unpacker = Unpacker { engine: self, progress };
+        let pulled = self.images.pull(reference, &options, &Teller { progress }, Some(&unpacker))?;
+        if let Some(other) = &pulled.other_platform {
+            let wanted = platform.cloned().unwrap_or_else(Platform::of_this_machine);
+            progress(PullEvent::Warning(format!(
+                "the requested image's platform ({other}) does not match the wanted platform ({wanted})"
+            )));
+        }
+        Ok(pulled)
+    }
+
+    /// Unpacks what of the image's layers is not unpacked, from the blobs that are here.
+    pub(crate) fn ensure_unpacked(&self, image: &Image) -> Result<()> {
+        for (descriptor, diff_id) in image.layers() {
+            if !self.snapshots.contains(diff_id)? {
+                let mut blob = self.images.open_blob(descriptor)?;
+                self.snapshots.unpack(diff_id, &mut blob, &Limits::default(), &|_| ())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// All images, by name.
+    pub fn images(&self) -> Result<Vec<ImageSummary>> {
+        self.images.list()?.into_iter().map(|entry| self.summary(entry)).collect()
+    }
+
+    fn summary(&self, entry: image::Entry) -> Result<ImageSummary> {
+        let image = &entry.image;
+        let mut size = 0;
+        for (descriptor, diff_id) in image.layers() {
+            // Not unpacked: the blob is all that takes room.
+            size += if self.snapshots.contains(diff_id)? { self.snapshots.size(diff_id)? } else { descriptor.size };
+        }
+        Ok(ImageSummary {
+            repository: entry.reference.familiar_name(),
+            tag: entry.reference.tag().unwrap_or_default().to_owned(),
+            digest: entry.digest,
+            id: image.id,
+            created: image.config.created.clone().unwrap_or_default(),
+            size,
+            platform: image.config.platform().to_string(),
+        })
+    }
+
+    /// Removes a name, and the image with its last name. One that a container uses needs `force` and a running one
+    /// forbids it.
+    pub fn remove_image(&self, wanted: &str, force: bool) -> Result<Vec<Removed>> {
+        let containers = self.containers.list()?;
+        if let Some(image) = self.images.lookup(wanted, None)? {
+            let user = containers.iter().find(|container| container.record.image_id == image.id);
+            let names = self.images.list()?.iter().filter(|entry| entry.image.id == image.id).count();
+            let goes = names <= 1 || wanted_is_id(wanted, &image);
+            if let Some(user) = user.filter(|_| goes && !force) {
+                return Err(Error::new(
+                    Kind::Conflict,
+                    format!(
+                        "conflict: unable to remove repository reference \"{wanted}\" (must force) - container {} is using its referenced image {}",
+                        &user.record.id[..12],
+                        image.id.short()
+                    ),
+                ));
+            }
+        }
+        // A layer that a container stands on stays, whatever happens to the image's names.
+        let used: std::collections::HashSet<Digest> =
+            containers.iter().flat_map(|container| container.record.layers.iter().copied()).collect();
+        let mut release = |diff_id: &Digest| {
+            if used.contains(diff_id) { Ok(()) } else { self.snapshots.remove(diff_id).map(drop) }
+        };
+        let removed = self.images.remove(wanted, force, &mut release)?;
+        let untagged = removed.untagged.into_iter().map(Removed::Untagged);
+        Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
+    }
+}
+
+/// A finished pull in the words of the contract.
+pub(crate) fn told(reference: &Reference, pulled: &image::Pulled) -> Pulled {
+    let (full, familiar) = (reference.to_string(), reference.familiar());
+    Pulled { reference: full, familiar, digest: pulled.digest, newer: pulled.is_new }
+}
+
+fn wanted_is_id(wanted: &str, image: &Image) -> bool {
+    image.id.hex().starts_with(wanted.trim_start_matches("sha256:"))
+}
+
+/// Looks through the user's files in order. A file or helper that fails is told, and the pull goes on without it: an
+/// anonymous try may well succeed.
+fn credentials(options: &Options, reference: &Reference, progress: &(dyn Fn(PullEvent) + Sync)) -> Option<Credentials> {
+    for path in &options.auth_files {
+        let found = match std::fs::read(path) {
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+            Err(cause) => Err(cause.into()),
+            Ok(bytes) => ConfigFile::parse(&bytes).and_then(|file| file.find(reference)),
+        };
+        let found = match found {
+            Ok(Some(Found::Helper(name))) => ask_helper(&name, reference.registry()),
+            Ok(Some(Found::Here(credentials))) => Ok(Some(credentials)),
+            Ok(None) => Ok(None),
+            Err(error) => Err(error),
+        };
+        match found.context(|| format!("can't get credentials from `{}`", path.display())) {
+            Ok(None) => {}
+            Ok(found) => return found,
+            Err(error) => progress(PullEvent::Warning(error.to_string())),
+        }
+    }
+    None
+}
+
+/// Passes a pull's events on in the words of the contract.
+struct Teller<'a> {
+    progress: &'a (dyn Fn(PullEvent) + Sync),
+}
+
+impl Progress for Teller<'_> {
+    fn event(&self, event: Event<'_>) {
+        let event = match event {
+            Event::PullingFrom(reference) => PullEvent::Pulling {
+                tag: reference
+                    .tag()
+                    .map_or_else(|| reference.digest().map_or_else(String::new, |d| d.to_string()), str::to_owned),
+                repository: reference.repository().to_owned(),
+            },
+            Event::Waiting { wait, cause } => {
+                PullEvent::Warning(format!("{cause}; trying again in {} seconds", wait.as_secs().max(1)))
+            }
+            Event::Layer { digest, state } => PullEvent::Layer { digest: *digest, step: step(state) },
+        };
+        (self.progress)(event);
+    }
+}
+
+fn step(state: LayerState) -> LayerStep {
+    match state {
+        LayerState::Queued { .. } => LayerStep::Queued,
+        LayerState::Waiting => LayerStep::Waiting,
+        LayerState::Downloading { current, total } => LayerStep::Downloading(current, total),
+        LayerState::Retrying { wait } => LayerStep::Retrying(wait.as_secs().max(1)),
+        LayerState::Verifying => LayerStep::Verifying,
+        LayerState::Downloaded => LayerStep::Downloaded,
+        LayerState::Exists => LayerStep::Exists,
+    }
+}
+
+/// Unpacks layers while they arrive.
+struct Unpacker<'a> {
+    engine: &'a Engine,
+    progress: &'a (dyn Fn(PullEvent) + Sync),
+}
+
+impl LayerSink for Unpacker<'_> {
+    fn wanted(&self, diff_id: &Digest) -> bool {
+        // An error here comes again, worded, when the layer is unpacked.
+        !self.engine.snapshots.contains(diff_id).unwrap_or(false)
+    }
+
+    fn layer(&self, _: usize, descriptor: &Descriptor, diff_id: &Digest, content: &mut dyn Read) -> Result<()> {
+        let tell = |step| (self.progress)(PullEvent::Layer { digest: descriptor.digest, step });
+        let total = descriptor.size;
+        let on_progress = |bytes| tell(LayerStep::Extracting(bytes, total));
+        self.engine.snapshots.unpack(diff_id, content, &Limits::default(), &on_progress)?;
+        tell(LayerStep::Complete);
+        Ok(())
+    }
+}

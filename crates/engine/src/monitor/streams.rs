@@ -1,0 +1,74 @@
+//! Standard input, output and error of a payload: pipes or a terminal, as the monitor holds them.
+
+use error::{Result, ResultExt};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
+use rustix::pipe::{PipeFlags, pipe_with};
+
+/// The monitor's ends, all non-blocking.
+pub(super) struct Streams {
+    /// Where input goes; `None` when there is none or it has ended.
+    pub stdin: Option<OwnedFd>,
+    /// Where output (or all of a terminal) comes from; `None` after its end.
+    pub stdout: Option<OwnedFd>,
+    /// Where errors come from; `None` after its end, and with a terminal.
+    pub stderr: Option<OwnedFd>,
+    /// The controlling end of a terminal, for its size.
+    pub console: Option<OwnedFd>,
+}
+
+/// The payload's ends.
+pub(super) struct PayloadEnds {
+    stdin: OwnedFd,
+    stdout: OwnedFd,
+    stderr: OwnedFd,
+}
+
+impl PayloadEnds {
+    /// In the order 0, 1, 2.
+    pub(super) fn as_array(&self) -> [BorrowedFd<'_>; 3] {
+        [self.stdin.as_fd(), self.stdout.as_fd(), self.stderr.as_fd()]
+    }
+}
+
+impl Streams {
+    /// Pipes, or nothing yet when a terminal will come from the init.
+    pub(super) fn new(tty: bool, interactive: bool) -> Result<(Self, Option<PayloadEnds>)> {
+        let mut ours = Self { stdin: None, stdout: None, stderr: None, console: None };
+        if tty {
+            return Ok((ours, None));
+        }
+        let pipe = || pipe_with(PipeFlags::CLOEXEC).map_err(std::io::Error::from).context(|| "can't make a pipe");
+        let stdin = if interactive {
+            let (read, write) = pipe()?;
+            ours.stdin = Some(nonblocking(write)?);
+            read
+        } else {
+            openat(CWD, "/dev/null", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+                .map_err(std::io::Error::from)
+                .context(|| "can't open `/dev/null`")?
+        };
+        let (out_read, stdout) = pipe()?;
+        let (err_read, stderr) = pipe()?;
+        ours.stdout = Some(nonblocking(out_read)?);
+        ours.stderr = Some(nonblocking(err_read)?);
+        Ok((ours, Some(PayloadEnds { stdin, stdout, stderr })))
+    }
+
+    /// With the terminal that the init made, if it made one.
+    pub(super) fn with_console(mut self, console: Option<OwnedFd>) -> Result<Self> {
+        let Some(console) = console else { return Ok(self) };
+        let copy = || console.try_clone().context(|| "can't copy the terminal's descriptor");
+        self.stdin = Some(copy()?);
+        self.stdout = Some(nonblocking(copy()?)?);
+        self.console = Some(console);
+        Ok(self)
+    }
+}
+
+/// Only our end: the payload's is another open file description.
+fn nonblocking(fd: OwnedFd) -> Result<OwnedFd> {
+    let set = fcntl_getfl(&fd).and_then(|flags| fcntl_setfl(&fd, flags | OFlags::NONBLOCK));
+    set.map_err(std::io::Error::from).context(|| "can't make a pipe non-blocking")?;
+    Ok(fd)
+}

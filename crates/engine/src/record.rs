@@ -1,0 +1,134 @@
+//! What is written down about a container, and where.
+//!
+//! ```text
+//! <data>/containers/<id>/     a valid OCI bundle, and ours:
+//!     config.json             OCI spec; written at creation
+//!     container.json          Record: what was asked; written at creation
+//!     status.json             Status: what happened; written only by the monitor
+//!     lock                    held by the monitor while it lives: locked means running
+//!     upper/ work/            what the container changed
+//!     rootfs/                 empty; where the root is attached, inside the container's own mount namespace only
+//!     hosts hostname resolv.conf
+//!     container.log           Docker's json-file lines; made by the first byte
+//! <data>/containers/new-<id>/     being made, locked by its maker; renamed when whole
+//! <data>/containers/gone-<id>/    being removed
+//! ```
+
+use api::Create;
+use error::{Error, Kind, Result, ResultExt};
+use oci::Digest;
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::path::Path;
+
+/// The version of `container.json` and `status.json` that this program writes.
+pub(crate) const VERSION: u32 = 1;
+
+/// `container.json`: what was asked for, and what was decided from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Record {
+    /// [`VERSION`].
+    pub version: u32,
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Unique among the containers.
+    pub name: String,
+    /// RFC 3339.
+    pub created: String,
+    /// Digest of the image config.
+    pub image_id: Digest,
+    /// Diff IDs of the image's layers, lowest first: what must stay while the container is.
+    pub layers: Vec<Digest>,
+    /// Entrypoint and arguments.
+    pub command: Vec<String>,
+    /// Number of the signal that asks it to stop.
+    pub stop_signal: u8,
+    /// Volumes without a name that were made for it.
+    pub anonymous_volumes: Vec<String>,
+    /// What the user asked for.
+    pub request: Create,
+}
+
+/// `status.json`: what happened.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Status {
+    /// [`VERSION`].
+    pub version: u32,
+    /// RFC 3339; empty when it never started.
+    pub started: String,
+    /// RFC 3339; empty while it runs.
+    pub finished: String,
+    /// In the host's view, while it runs.
+    pub pid: Option<u32>,
+    /// When it has ended.
+    pub exit_code: Option<u8>,
+    /// Why it could not be started.
+    pub error: String,
+}
+
+/// Names of the files in a container's folder.
+pub(crate) mod file {
+    pub(crate) const SPEC: &str = "config.json";
+    pub(crate) const RECORD: &str = "container.json";
+    pub(crate) const STATUS: &str = "status.json";
+    pub(crate) const LOCK: &str = "lock";
+    pub(crate) const ROOTFS: &str = "rootfs";
+    pub(crate) const LOG: &str = "container.log";
+    pub(crate) const HOSTS: &str = "hosts";
+    pub(crate) const HOSTNAME: &str = "hostname";
+    pub(crate) const RESOLV_CONF: &str = "resolv.conf";
+}
+
+/// Reads a JSON file; `None` when it is not there.
+pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let bytes = match std::fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(cause) => return Err(cause).context(|| format!("can't read `{}`", path.display())),
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|cause| Error::new(Kind::Internal, format!("`{}` is damaged: {cause}", path.display())))
+}
+
+/// Writes a JSON file that nobody reads yet, in a folder that is still being made.
+pub(crate) fn write_new(path: &Path, value: &impl Serialize) -> Result<()> {
+    let bytes = serde_json::to_vec(value).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))?;
+    write_bytes(path, &bytes)
+}
+
+/// Writes a file that must not be there yet.
+pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
+    let words = || format!("can't write `{}`", path.display());
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let file = openat(CWD, path, flags, Mode::from_raw_mode(0o644)).map_err(std::io::Error::from).context(words)?;
+    write_all(&file, bytes).context(words)
+}
+
+/// Replaces a JSON file: written aside, then renamed, so that a reader sees the old or the new one. Not synced: after
+/// a power cut no container runs, and a lost status is the same as one that died with its monitor.
+pub(crate) fn replace(path: &Path, value: &impl Serialize) -> Result<()> {
+    let aside = path.with_extension("new");
+    let words = || format!("can't write `{}`", path.display());
+    match std::fs::remove_file(&aside) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause).context(words),
+        _ => {}
+    }
+    write_new(&aside, value)?;
+    renameat(CWD, &aside, CWD, path).map_err(std::io::Error::from).context(words)
+}
+
+fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let written = rustix::io::retry_on_intr(|| rustix::io::write(file, bytes))?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// Now, as records say it: RFC 3339 with nanoseconds, UTC.
+pub(crate) fn now() -> String {
+    format!("{:.9}", jiff::Timestamp::now())
+}

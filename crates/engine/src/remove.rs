@@ -1,0 +1,167 @@
+//! Removing containers: a rename takes them out of the list at once, then what is left is deleted.
+
+use crate::Engine;
+use crate::containers::{Container, GONE, NEW, try_lock};
+use crate::record::Record;
+use api::{Remove, State};
+use error::{Error, Kind, Result, ResultExt};
+use rustix::fd::AsFd;
+use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+use rustix::process::{PidfdFlags, pidfd_open};
+use std::fs::File;
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+/// How long a killed container may take to be cleaned up by its monitor.
+const KILL_WAIT: Duration = Duration::from_secs(10);
+
+/// A draft older than this whose lock is free was left by a killed process.
+const ABANDONED_AFTER: Duration = Duration::from_secs(60);
+
+/// The container whose lock is ours: removes its folder, gives its name back. Called by a monitor (`--rm`) and by
+/// [`remove`].
+pub(crate) fn discard(dir: &Path, record: &Record) -> Result<()> {
+    let (containers, data) = parents(dir)?;
+    let gone = containers.join(format!("{GONE}{}", record.id));
+    renameat(CWD, dir, CWD, &gone)
+        .map_err(std::io::Error::from)
+        .context(|| format!("can't remove the container's folder `{}`", dir.display()))?;
+    let named = crate::names::Names::new(data).release(&record.name, &record.id);
+    let volumes = crate::volumes::Volumes::new(data);
+    // Each failure is told, none keeps the others from being tried.
+    let of_volumes: Vec<Result<()>> = if record.request.remove {
+        record.anonymous_volumes.iter().map(|name| volumes.remove(name)).collect()
+    } else {
+        Vec::new()
+    };
+    remove_dir(&gone)?;
+    named?;
+    of_volumes.into_iter().collect()
+}
+
+/// `rm`.
+pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
+    let Some(container) = engine.containers.find(&engine.names, &request.container)? else {
+        let missing = Error::not_found(format!("No such container: {}", request.container));
+        return if request.force { Ok(()) } else { Err(missing) };
+    };
+    let lock = take_lock(&container, request)?;
+    clean_up(engine, &container)?;
+    let Container { dir, mut record, .. } = container;
+    record.request.remove = request.volumes || record.request.remove;
+    discard(&dir, &record)?;
+    drop(lock);
+    Ok(())
+}
+
+/// The lock of a container that does not run, killed first if that was asked.
+fn take_lock(container: &Container, request: &Remove) -> Result<File> {
+    if let Some(lock) = try_lock(&container.dir)? {
+        return Ok(lock);
+    }
+    if !request.force {
+        let message = format!(
+            "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
+            container.record.name
+        );
+        return Err(Error::new(Kind::Conflict, message));
+    }
+    if let (State::Running, Some(pid)) = (&container.state, container.status.pid) {
+        kill(pid)?;
+    }
+    let deadline = SystemTime::now() + KILL_WAIT;
+    loop {
+        match try_lock(&container.dir) {
+            Ok(Some(lock)) => return Ok(lock),
+            // With `--rm` the monitor has removed everything itself.
+            Err(error) if error.kind == Kind::NotFound => {
+                return File::open("/dev/null").context(|| "can't open `/dev/null`");
+            }
+            Err(error) => return Err(error),
+            Ok(None) if SystemTime::now() > deadline => {
+                let message = format!("container \"{}\" does not end although it was killed", container.record.name);
+                return Err(Error::new(Kind::Unavailable, message));
+            }
+            // The lock tells nobody when it is released; the monitor needs a few milliseconds.
+            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+        }
+    }
+}
+
+/// Kills the payload; the rest of its pid namespace goes with it.
+fn kill(pid: u32) -> Result<()> {
+    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = pid.ok_or_else(|| Error::new(Kind::Internal, "the container's status has an impossible process id"))?;
+    // Our child it is not: the number stays its own as long as its monitor, which we saw alive, has not waited for it.
+    match pidfd_open(pid, PidfdFlags::empty())
+        .and_then(|fd| rustix::process::pidfd_send_signal(fd, rustix::process::Signal::KILL))
+    {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(errno) => Err(std::io::Error::from(errno)).context(|| "can't kill the container's payload"),
+    }
+}
+
+/// What a killed monitor could not give back.
+fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
+    match &engine.host()?.cgroup {
+        Some(base) => runtime::cgroup::remove(base, &container.record.id),
+        None => Ok(()),
+    }
+}
+
+/// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders.
+/// Cheap where there is nothing; called by the commands that list.
+pub(crate) fn sweep(engine: &Engine) -> Result<()> {
+    for name in engine.containers.entries()? {
+        let dir = engine.containers.dir.join(&name);
+        if name.starts_with(GONE) {
+            remove_dir(&dir)?;
+        } else if name.starts_with(NEW) && is_abandoned(&dir) {
+            remove_dir(&dir)?;
+        }
+    }
+    for container in engine.containers.list()? {
+        let over = match container.state {
+            State::Dead => true,
+            // Nobody will start it again: its maker was killed in between.
+            State::Created => container.record.request.remove,
+            State::Running | State::Exited => false,
+        };
+        if !over {
+            continue;
+        }
+        // Taken by somebody else: then it is theirs.
+        let Some(_lock) = try_lock(&container.dir)? else { continue };
+        clean_up(engine, &container)?;
+        if container.record.request.remove {
+            discard(&container.dir, &container.record)?;
+        }
+    }
+    Ok(())
+}
+
+fn is_abandoned(dir: &Path) -> bool {
+    let age = std::fs::metadata(dir).and_then(|meta| meta.modified()).map(|time| time.elapsed());
+    let old = matches!(age, Ok(Ok(age)) if age > ABANDONED_AFTER);
+    old && !matches!(try_lock(dir), Ok(None))
+}
+
+/// Removes a folder and all in it; one that is not there is success.
+pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
+    let (parent, _) = parents(dir)?;
+    let words = || format!("can't remove `{}`", dir.display());
+    let name = dir.file_name().ok_or_else(|| Error::new(Kind::Internal, words()))?;
+    let parent = openat(CWD, parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(std::io::Error::from)
+        .context(words)?;
+    sys::remove::remove_tree(parent.as_fd(), name).context(words)
+}
+
+/// `<data>/containers` and `<data>` of a container's folder.
+fn parents(dir: &Path) -> Result<(&Path, &Path)> {
+    let containers = dir.parent();
+    let data = containers.and_then(Path::parent);
+    containers
+        .zip(data)
+        .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` is no container's folder", dir.display())))
+}

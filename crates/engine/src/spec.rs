@@ -1,0 +1,244 @@
+//! From an image's defaults and a user's wishes to an OCI spec: Docker's container, decided without touching anything.
+
+use api::{Create, Network, Tmpfs};
+use error::{Error, Result};
+use oci::ImageConfig;
+use oci::runtime::{
+    Capabilities, ConsoleSize, Linux, Mount, Namespace, NamespaceKind, Process, RawJson, Root, Spec, User,
+};
+use std::path::{Path, PathBuf};
+
+/// What the image has no say in: facts about this container and this host.
+#[derive(Debug, Clone)]
+pub(crate) struct Facts<'a> {
+    /// Name inside the UTS namespace.
+    pub hostname: &'a str,
+    /// The container's folder.
+    pub bundle: &'a Path,
+    /// Who runs the payload, resolved in the image.
+    pub user: &'a crate::user::ResolvedUser,
+    /// Volumes with their place on the host.
+    pub volumes: &'a [Placed],
+    /// Is a cgroup v2 hierarchy there to be shown?
+    pub cgroup2: bool,
+    /// Are we root only in a user namespace, where a new sysfs needs a new network namespace?
+    pub user_namespace: bool,
+    /// Is group 5 (tty) mapped?
+    pub tty_group: bool,
+}
+
+/// A volume whose place on the host is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Placed {
+    /// Absolute path on the host.
+    pub source: PathBuf,
+    /// Absolute path inside.
+    pub target: String,
+    /// Refuse writing.
+    pub read_only: bool,
+    /// Empty is `rprivate`.
+    pub propagation: String,
+}
+
+/// Docker's default masked paths.
+const MASKED_PATHS: [&str; 12] = [
+    "/proc/acpi",
+    "/proc/asound",
+    "/proc/interrupts",
+    "/proc/kcore",
+    "/proc/keys",
+    "/proc/latency_stats",
+    "/proc/sched_debug",
+    "/proc/scsi",
+    "/proc/timer_list",
+    "/proc/timer_stats",
+    "/sys/devices/virtual/powercap",
+    "/sys/firmware",
+];
+
+/// Docker's default read-only paths.
+const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+/// What a payload finds when its image says nothing.
+const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Docker's default for `/dev/shm`: 64 MiB.
+const SHM_SIZE: &str = "size=67108864";
+
+/// The command line: Entrypoint, then the arguments or Cmd. A new entrypoint drops the image's Cmd.
+pub(crate) fn command(image: &ImageConfig, request: &Create) -> Result<Vec<String>> {
+    let defaults = &image.config;
+    let (mut command, keep_cmd) = match &request.entrypoint {
+        Some(words) => (words.iter().filter(|word| !word.is_empty()).cloned().collect(), false),
+        None => (defaults.entrypoint.clone(), true),
+    };
+    if !request.command.is_empty() {
+        command.extend_from_slice(&request.command);
+    } else if keep_cmd {
+        command.extend_from_slice(&defaults.cmd);
+    }
+    if command.is_empty() {
+        return Err(Error::invalid("no command specified").hint("the image names none: give one after the image"));
+    }
+    Ok(command)
+}
+
+/// The whole spec.
+pub(crate) fn build(image: &ImageConfig, request: &Create, facts: &Facts<'_>, seccomp: &str) -> Result<Spec> {
+    let namespaces = namespaces(request.network);
+    Ok(Spec {
+        process: Some(process(image, request, facts)?),
+        root: Some(Root { path: crate::record::file::ROOTFS.into(), readonly: request.read_only }),
+        hostname: facts.hostname.to_owned(),
+        mounts: mounts(request, facts),
+        linux: Some(Linux {
+            namespaces,
+            seccomp: Some(RawJson::from_text(seccomp)?),
+            masked_paths: MASKED_PATHS.map(String::from).to_vec(),
+            readonly_paths: READONLY_PATHS.map(String::from).to_vec(),
+            ..Linux::default()
+        }),
+        ..Spec::default()
+    })
+}
+
+fn namespaces(network: Network) -> Vec<Namespace> {
+    use NamespaceKind::{Cgroup, Ipc, Mount, Network as Net, Pid, Uts};
+    let own_network = match network {
+        Network::Host => None,
+        Network::None => Some(Net),
+    };
+    let kinds = [Mount, Pid, Uts, Ipc, Cgroup].into_iter().chain(own_network);
+    kinds.map(|kind| Namespace { kind, path: String::new() }).collect()
+}
+
+fn process(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Result<Process> {
+    let workdir = request.workdir.as_deref().unwrap_or(&image.config.working_dir);
+    let cwd = if workdir.is_empty() { "/" } else { workdir };
+    if !cwd.starts_with('/') {
+        return Err(Error::invalid(format!(
+            "the working directory '{cwd}' is invalid, it needs to be an absolute path"
+        )));
+    }
+    let names: Vec<String> = oci::capabilities::DEFAULT.iter().map(|capability| capability.name().to_owned()).collect();
+    let root_only = if facts.user.uid == 0 { names.clone() } else { Vec::new() };
+    let size = request.console_size.unwrap_or_default();
+    Ok(Process {
+        terminal: request.tty,
+        console_size: request.tty.then(|| ConsoleSize { height: size.0.into(), width: size.1.into() }),
+        user: User {
+            uid: facts.user.uid,
+            gid: facts.user.gid,
+            additional_gids: facts.user.additional_gids.clone(),
+            umask: None,
+        },
+        args: command(image, request)?,
+        env: environment(image, request, facts),
+        cwd: cwd.to_owned(),
+        capabilities: Some(Capabilities {
+            bounding: names,
+            effective: root_only.clone(),
+            permitted: root_only,
+            ..Capabilities::default()
+        }),
+        ..Process::default()
+    })
+}
+
+/// In Docker's order: what we say, what the image says, what the user says; HOME unless somebody said it.
+fn environment(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Vec<String> {
+    let mut env = vec![DEFAULT_PATH.to_owned(), format!("HOSTNAME={}", facts.hostname)];
+    if request.tty {
+        env.push("TERM=xterm".into());
+    }
+    for entry in image.config.env.iter().chain(&request.env) {
+        // Without a `=` the name is taken out.
+        let (key, set) = entry.split_once('=').map_or((entry.as_str(), false), |(key, _)| (key, true));
+        let same = |old: &String| old.split_once('=').is_some_and(|(name, _)| name == key);
+        match (env.iter().position(same), set) {
+            (Some(place), true) => entry.clone_into(&mut env[place]),
+            (Some(place), false) => drop(env.remove(place)),
+            (None, true) => env.push(entry.clone()),
+            (None, false) => {}
+        }
+    }
+    if !env.iter().any(|entry| entry.starts_with("HOME=")) {
+        env.push(format!("HOME={}", facts.user.home));
+    }
+    env
+}
+
+fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount {
+    Mount {
+        destination: destination.into(),
+        kind: kind.into(),
+        source: source.into(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..Mount::default()
+    }
+}
+
+fn mounts(request: &Create, facts: &Facts<'_>) -> Vec<Mount> {
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if facts.tty_group {
+        pts.push("gid=5");
+    }
+    // Devices are bound one by one, so `/dev` itself can forbid those that a payload would make.
+    let dev = ["nosuid", "nodev", "strictatime", "mode=755", "size=65536k"];
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "tmpfs", "/dev", &dev),
+        mount("devpts", "devpts", "/dev/pts", &pts),
+        if facts.user_namespace && request.network == Network::Host {
+            mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro", "rro"])
+        } else {
+            mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])
+        },
+    ];
+    if facts.cgroup2 {
+        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["ro", "nosuid", "noexec", "nodev"]));
+    }
+    mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
+    mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", SHM_SIZE]));
+    let mut own = own_files(facts);
+    own.extend(facts.volumes.iter().map(volume));
+    own.extend(request.tmpfs.iter().map(tmpfs));
+    // What lies deeper comes later, or the upper one would cover it.
+    own.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
+    // A user's mount takes the place of one of ours.
+    mounts.retain(|ours| !own.iter().any(|mount| mount.destination.trim_end_matches('/') == ours.destination));
+    mounts.extend(own);
+    mounts
+}
+
+/// `/etc/hosts` and its like, unless a volume brings its own.
+fn own_files(facts: &Facts<'_>) -> Vec<Mount> {
+    use crate::record::file::{HOSTNAME, HOSTS, RESOLV_CONF};
+    let files = [(RESOLV_CONF, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname"), (HOSTS, "/etc/hosts")];
+    let brought = |target: &str| facts.volumes.iter().any(|volume| volume.target == target);
+    let bind = |(name, target): (&str, &str)| {
+        mount("bind", &facts.bundle.join(name).to_string_lossy(), target, &["bind", "rprivate"])
+    };
+    files.into_iter().filter(|(_, target)| !brought(target)).map(bind).collect()
+}
+
+fn volume(volume: &Placed) -> Mount {
+    let propagation = if volume.propagation.is_empty() { "rprivate" } else { &volume.propagation };
+    let mut options = vec!["rbind", propagation];
+    if volume.read_only {
+        // Read-only means all of it, also what is mounted below.
+        options.extend(["ro", "rro"]);
+    }
+    // A payload that may make device nodes must not reach the host's devices through a folder of the host. What the
+    // user shows on purpose from /dev keeps working.
+    if !volume.source.starts_with("/dev") {
+        options.extend(["nodev", "rnodev"]);
+    }
+    mount("bind", &volume.source.to_string_lossy(), &volume.target, &options)
+}
+
+fn tmpfs(tmpfs: &Tmpfs) -> Mount {
+    let mut options = vec!["nosuid", "nodev", "noexec"];
+    options.extend(tmpfs.options.iter().map(String::as_str));
+    mount("tmpfs", "tmpfs", &tmpfs.target, &options)
+}
