@@ -120,9 +120,8 @@ fn take_globals(arguments: Vec<OsString>) -> Result<(Globals, Vec<OsString>), Mi
     }
     let mut flags = global_flags();
     flags.push(switch("version", "Print version information and quit").short('v'));
-    let command = args::command("isolazi", "", flags).mut_arg(args::REST, |rest| {
-        rest.trailing_var_arg(true).allow_hyphen_values(true).value_parser(clap::value_parser!(OsString))
-    });
+    let command = args::command("isolazi", "", flags)
+        .mut_arg(args::REST, |rest| rest.trailing_var_arg(true).value_parser(clap::value_parser!(OsString)));
     let mut matches = command.try_get_matches_from(arguments).map_err(|error| usage::of_flags(&error, "isolazi"))?;
     let globals = Globals {
         root: args::one(&matches, "root").map(PathBuf::from),

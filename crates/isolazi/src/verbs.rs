@@ -79,7 +79,7 @@ impl Verb {
     pub(crate) fn command(&self) -> Command {
         let command = command(self.name, self.about, (self.flags)());
         if self.stops_at_first {
-            return command.mut_arg(crate::args::REST, |rest| rest.trailing_var_arg(true).allow_hyphen_values(true));
+            return command.mut_arg(crate::args::REST, |rest| rest.trailing_var_arg(true));
         }
         command
     }

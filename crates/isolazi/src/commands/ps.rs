@@ -29,7 +29,7 @@ pub(crate) const VERB: Verb = Verb {
     run,
 };
 
-/// Characters of the COMMAND column, quotes included.
+/// Characters of a command, without its quotes.
 const COMMAND_COLUMNS: usize = 20;
 /// Characters of a short id.
 const SHORT_ID: usize = 12;
@@ -105,10 +105,9 @@ fn last(text: Option<&str>) -> Result<Option<usize>> {
 
 /// All fields of one container.
 fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) -> Row {
-    let command = format!("\"{}\"", container.command.join(" ").escape_debug().to_string().replace("\\'", "'"));
     let labels = container.labels.iter().map(|(key, value)| format!("{key}={value}"));
     let fields = [
-        ("Command", if no_trunc { command } else { short_command(&container.command, &command) }),
+        ("Command", command(&container.command, no_trunc)),
         ("CreatedAt", time::local(&container.created, zone)),
         ("ID", container.id.chars().take(if no_trunc { usize::MAX } else { SHORT_ID }).collect()),
         ("Image", container.image.clone()),
@@ -125,13 +124,12 @@ fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &Time
     }
 }
 
-/// Quotes around what fits between them.
-fn short_command(words: &[String], quoted: &str) -> String {
-    if quoted.chars().count() <= COMMAND_COLUMNS {
-        return quoted.to_owned();
-    }
-    let plain = words.join(" ").escape_debug().to_string().replace("\\'", "'");
-    format!("\"{}\"", ellipsis(&plain, COMMAND_COLUMNS - 2))
+/// In double quotes, escaped, after it was cut.
+fn command(words: &[String], no_trunc: bool) -> String {
+    let text = words.join(" ");
+    let text = if no_trunc { text } else { ellipsis(&text, COMMAND_COLUMNS) };
+    let escape = |c: char| if c == '\'' { vec![c] } else { c.escape_debug().collect() };
+    format!("\"{}\"", text.chars().flat_map(escape).collect::<String>())
 }
 
 fn with_ago(span: String) -> String {
@@ -199,11 +197,11 @@ mod tests {
         assert_eq!(
             rendered(TABLE, false, &containers),
             "\
-CONTAINER ID   IMAGE      COMMAND                  CREATED       STATUS                       PORTS     NAMES
-0123456789ab   alpine:3   \"nginx -g daemon o…\"     2 hours ago   Up 5 minutes                           web
-0123456789ab   alpine:3   \"/bin/sh -c echo \\\"…\"   2 hours ago   Exited (137) 2 seconds ago             db
-0123456789ab   alpine:3   \"\"                       2 hours ago   Created                                new
-0123456789ab   alpine:3   \"sh\"                     2 hours ago   Dead                                   lost
+CONTAINER ID   IMAGE      COMMAND                   CREATED       STATUS                       PORTS     NAMES
+0123456789ab   alpine:3   \"nginx -g daemon off;\"    2 hours ago   Up 5 minutes                           web
+0123456789ab   alpine:3   \"/bin/sh -c echo \\\"it…\"   2 hours ago   Exited (137) 2 seconds ago             db
+0123456789ab   alpine:3   \"\"                        2 hours ago   Created                                new
+0123456789ab   alpine:3   \"sh\"                      2 hours ago   Dead                                   lost
 "
         );
         assert_eq!(

@@ -70,7 +70,7 @@ fn caller(terminals: Terminals) -> Caller<'static> {
         env: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
         read: &|path| match path.to_str() {
             Some("vars") => Ok(b"# from a file\nA=file\nB=two words\nHOME\n".to_vec()),
-            _ => Err(std::io::ErrorKind::NotFound.into()),
+            _ => Err(std::io::Error::from_raw_os_error(2)),
         },
         directory: &|| Ok(PathBuf::from("/work/dir")),
         home: Some(Path::new("/home/me")),
@@ -101,8 +101,10 @@ fn split(line: &str) -> Vec<String> {
 fn parse(line: &str, terminals: Terminals) -> Result<Wish, String> {
     let words = split(line);
     let verb = verbs::find(&words[0]).unwrap();
-    let matches =
-        verb.command().try_get_matches_from(&words[1..]).map_err(|e| usage::of_flags(&e, "isolazi run").text)?;
+    let matches = verb
+        .command()
+        .try_get_matches_from(&words[1..])
+        .map_err(|e| usage::of_flags(&e, &format!("isolazi {}", verb.name)).text)?;
     if matches.get_flag("help") {
         return Err("help\n".to_owned());
     }
