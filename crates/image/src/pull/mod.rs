@@ -157,7 +157,8 @@ impl Pull<'_> {
             self.store.put_absent(&pointed.digest, raw_index)?;
         }
         let is_same = before.as_ref().is_some_and(|before| before.digest == pointed.digest);
-        if !is_same || fetched {
+        // Asked again: a removal may have come in between.
+        if self.store.read_pointer(self.reference)?.is_none_or(|now| now.digest != pointed.digest) {
             self.store.publish(self.reference, &pointed)?;
         }
         let wanted = self.options.platform.clone().unwrap_or_else(Platform::of_this_machine);

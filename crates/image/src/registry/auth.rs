@@ -85,8 +85,14 @@ impl<'a> Auth<'a> {
         }
         let header = self.obtain(transport, &mut state)?;
         state.header = Some(header.clone());
-        // The same header again (Basic, a fixed token) would be refused again.
-        Ok((Some(header.as_str()) != refused).then_some(header))
+        // The same again would be refused again: a fixed token does not allow this, a password is wrong.
+        match refused {
+            Some(refused) if refused == header && header.starts_with("Basic ") => {
+                Err(Failure::Final(self.unauthorized("incorrect username or password")))
+            }
+            Some(refused) if refused == header => Ok(None),
+            _ => Ok(Some(header)),
+        }
     }
 
     fn obtain(&self, transport: &Transport<'_>, state: &mut State) -> Result<String, Failure> {

@@ -69,18 +69,20 @@ impl<'a> Client<'a> {
             (false, true) => &["https", "http"],
             (false, false) => &["https"],
         };
-        let mut first_failure = None;
+        let (mut nothing, mut other) = (None, None);
         for scheme in schemes {
             let base = Url::new(scheme, host);
-            match ping(&transport, &base) {
-                Ok(challenges) => {
+            match ping(&transport, &base)? {
+                Pong::Registry(challenges) => {
                     let auth = Auth::new(reference, &base, options.credentials, challenges);
                     return Ok(Self { reference, base, transport, auth });
                 }
-                Err(failure) => first_failure = Some(worse(first_failure, failure)),
+                Pong::Nothing(failure) => nothing = nothing.or(Some(failure)),
+                // It tells less than what the other scheme meets, if there is one.
+                Pong::OtherScheme(failure) => other = other.or(Some(failure)),
             }
         }
-        Err(first_failure.expect("at least one scheme is tried"))
+        Err(nothing.or(other).expect("at least one scheme is tried"))
     }
 
     /// Cuts every connection: threads that wait for bytes fail at once.
@@ -163,21 +165,31 @@ impl<'a> Client<'a> {
     }
 }
 
-fn ping(transport: &Transport<'_>, base: &Url) -> Result<Vec<challenge::Challenge>, Failure> {
-    let response = transport.send("GET", &base.with_path("/v2/"), &[], None)?;
-    let response = answer::passing_status(response, base.authority())?;
-    match response.status {
-        200..300 => Ok(Vec::new()),
-        401 => Ok(challenge::parse_all(response.headers("www-authenticate"))),
-        _ => Err(unexpected(response, &format!("`{}` is not a registry", base.authority()))),
-    }
+/// What answers at a base address.
+enum Pong {
+    /// A registry, and what it asks for.
+    Registry(Vec<challenge::Challenge>),
+    /// No answer that could be read.
+    Nothing(Failure),
+    /// A server that speaks the other scheme.
+    OtherScheme(Failure),
 }
 
-/// Of two schemes that failed, the failure to tell: the one that says more than "this is not my scheme".
-fn worse(first: Option<Failure>, second: Failure) -> Failure {
-    match first {
-        Some(first @ (Failure::Unreachable(_) | Failure::Passing { .. })) if tls::is_plain_http(&second) => first,
-        _ => second,
+fn ping(transport: &Transport<'_>, base: &Url) -> Result<Pong, Failure> {
+    let response = match transport.send("GET", &base.with_path("/v2/"), &[], None) {
+        Ok(response) => response,
+        Err(failure) if tls::is_plain_http(&failure) => return Ok(Pong::OtherScheme(failure)),
+        Err(failure) => return Ok(Pong::Nothing(failure)),
+    };
+    let response = answer::passing_status(response, base.authority())?;
+    let status = response.status;
+    let failure = |response| unexpected(response, &format!("`{}` is not a registry", base.authority()));
+    match status {
+        200..300 => Ok(Pong::Registry(Vec::new())),
+        401 => Ok(Pong::Registry(challenge::parse_all(response.headers("www-authenticate")))),
+        // What TLS servers answer to plain http.
+        400 if !base.is_https() => Ok(Pong::OtherScheme(failure(response))),
+        _ => Err(failure(response)),
     }
 }
 

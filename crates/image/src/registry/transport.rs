@@ -206,13 +206,23 @@ fn failed(target: &Url, cause: ureq::Error) -> Failure {
         ureq::Error::Io(cause) => match tls::cause_of(&cause) {
             Some(cause) => Failure::Final(tls::worded(host, cause)),
             None if is_broken(&cause) => passing(Error::from(cause).to_string()),
-            None => unreachable(Error::from(cause).to_string()),
+            None => unreachable(lookup_failure(&cause).unwrap_or_else(|| Error::from(cause).to_string())),
         },
         ureq::Error::LargeResponseHeader(..) => {
             Failure::Final(error(Kind::Invalid, format!("its header is larger than {} KiB", MAX_HEADER_BYTES >> 10)))
         }
         other => passing(other.to_string()),
     }
+}
+
+/// A failed name look-up has no kind of its own; std words it `failed to lookup address information: <gai_strerror>`.
+fn lookup_failure(cause: &std::io::Error) -> Option<String> {
+    let text = cause.to_string();
+    let said = text.strip_prefix("failed to lookup address information: ")?;
+    Some(match said {
+        "Name or service not known" | "No address associated with hostname" => "no such host".to_owned(),
+        other => format!("its name can't be resolved: {}", other.to_ascii_lowercase()),
+    })
 }
 
 /// A connection that stood and then broke.
