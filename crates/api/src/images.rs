@@ -56,8 +56,6 @@ pub enum Removed {
 /// One step of a pull, told while it happens. Layers are named by their digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PullEvent {
-    /// The reference had no tag; this one is used.
-    DefaultTag(String),
     /// Layers of this reference follow: tag or digest, repository as Docker shows it.
     Pulling {
         /// Tag or digest.

@@ -160,7 +160,7 @@ mod tests {
             pages.push((format!("isolazi {} --help", verb.name), of_verb(verb, 100)));
         }
         let text: String = pages.iter().map(|(title, page)| format!("$ {title}\n{page}\n")).collect();
-        crate::golden::check("help.txt", &text);
+        testkit::golden("tests/golden/help.txt", &text);
     }
 
     #[test]

@@ -17,8 +17,6 @@ mod container;
 mod dispatch;
 mod door;
 mod exit;
-#[cfg(test)]
-mod golden;
 mod help;
 mod screen;
 mod surroundings;

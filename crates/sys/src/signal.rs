@@ -1,4 +1,4 @@
-//! Signals as data: a flag that Ctrl-C sets, an inbox that signals fall into, and their names.
+//! Signals as data: a flag that Ctrl-C sets, and an inbox that signals fall into.
 //!
 //! Handlers rather than a blocked mask with a signalfd: handlers end at exec, a mask would be inherited by every child.
 
@@ -135,70 +135,9 @@ extern "C" fn note_arrival(signal: libc::c_int) {
     }
 }
 
-/// Names of the standard signals by number (signal(7), x86 and ARM), without `SIG`.
-const NAMES: [&str; 31] = [
-    "HUP", "INT", "QUIT", "ILL", "TRAP", "ABRT", "BUS", "FPE", "KILL", "USR1", "SEGV", "USR2", "PIPE", "ALRM", "TERM",
-    "STKFLT", "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "XCPU", "XFSZ", "VTALRM", "PROF", "WINCH", "IO",
-    "PWR", "SYS",
-];
-/// Other names of the same.
-const OTHER_NAMES: [(&str, u8); 4] = [("IOT", 6), ("POLL", 29), ("CLD", 17), ("UNUSED", 31)];
-/// What programs may use of the real-time signals (signal(7): the C library keeps 32 and 33).
-const RT_MIN: u8 = 34;
-/// The last signal.
-const RT_MAX: u8 = 64;
-
-/// `SIGTERM`, `term`, `15`, `RTMIN+3` or `SIGRTMAX-1` as a number.
-pub fn parse(text: &str) -> Option<u8> {
-    if let Ok(number) = text.parse::<u8>() {
-        return (1..=RT_MAX).contains(&number).then_some(number);
-    }
-    let upper = text.to_ascii_uppercase();
-    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
-    if let Some(index) = NAMES.iter().position(|&known| known == name) {
-        return u8::try_from(index + 1).ok();
-    }
-    if let Some(&(_, number)) = OTHER_NAMES.iter().find(|(known, _)| *known == name) {
-        return Some(number);
-    }
-    let offset = |digits: &str| digits.parse::<u8>().ok();
-    let number = match name {
-        "RTMIN" => Some(RT_MIN),
-        "RTMAX" => Some(RT_MAX),
-        _ => match (name.strip_prefix("RTMIN+"), name.strip_prefix("RTMAX-")) {
-            (Some(plus), _) => RT_MIN.checked_add(offset(plus)?),
-            (_, Some(minus)) => RT_MAX.checked_sub(offset(minus)?),
-            _ => None,
-        },
-    };
-    number.filter(|number| (RT_MIN..=RT_MAX).contains(number))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn names_and_numbers_mean_signals() {
-        for (text, number) in [
-            ("SIGTERM", Some(15)),
-            ("term", Some(15)),
-            ("9", Some(9)),
-            ("IOT", Some(6)),
-            ("SIGSYS", Some(31)),
-            ("RTMIN", Some(34)),
-            ("SIGRTMIN+3", Some(37)),
-            ("rtmax-1", Some(63)),
-            ("RTMAX-40", None),
-            ("RTMIN+250", None),
-            ("0", None),
-            ("65", None),
-            ("SIGNOSUCH", None),
-            ("", None),
-        ] {
-            assert_eq!(parse(text), number, "{text}");
-        }
-    }
 
     // One test, because dispositions belong to the whole process.
     #[test]

@@ -10,6 +10,7 @@ use crate::verbs::{Arity, Verb};
 use api::{PullEvent, PullPolicy};
 use clap::ArgMatches;
 use error::Result;
+use oci::reference::Reference;
 
 pub(crate) const VERB: Verb = Verb {
     name: "create",
@@ -47,7 +48,9 @@ pub(crate) fn with_caller<T>(door: &Door, terminals: Terminals, decide: impl FnO
 
 /// Makes the container, and what else `make` does; a pull that it needs is shown on standard error.
 pub(crate) fn showing_pull<T>(wish: &Wish, make: impl FnOnce(&(dyn Fn(PullEvent) + Sync)) -> Result<T>) -> Result<T> {
-    let missing = (wish.create.pull == PullPolicy::Missing).then_some(wish.create.image.as_str());
+    // With its tag; what is no reference is refused before anything is pulled.
+    let name = || wish.create.image.parse::<Reference>().ok().map(|reference| reference.familiar());
+    let missing = (wish.create.pull == PullPolicy::Missing).then(name).flatten();
     let progress = Progress::of_run(wish.quiet, missing);
     let made = make(&|event| progress.tell(event));
     progress.finish();

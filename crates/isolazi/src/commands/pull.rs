@@ -9,6 +9,7 @@ use crate::verbs::{Arity, Verb};
 use api::Pull;
 use clap::{Arg, ArgMatches};
 use error::Result;
+use oci::reference::DEFAULT_TAG;
 
 pub(crate) const VERB: Verb = Verb {
     name: "pull",
@@ -35,6 +36,10 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let quiet = is_on(matches, "quiet");
     let cancel = door.cancel_flag()?;
     let engine = door.engine(As::Root)?;
+    if !quiet && names_no_version(&request.image) {
+        door.console.line(&format!("Using default tag: {DEFAULT_TAG}"));
+        door.console.flush();
+    }
     let progress = Progress::of_pull(quiet);
     let pulled = engine.pull(&request, &|event| progress.tell(event), cancel);
     progress.finish();
@@ -44,4 +49,9 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     }
     door.console.line(&pulled.reference);
     Ok(exit::SUCCESS)
+}
+
+/// Neither tag nor digest: a colon before the last slash belongs to a port.
+fn names_no_version(image: &str) -> bool {
+    !image.rsplit('/').next().unwrap_or(image).contains([':', '@'])
 }

@@ -6,6 +6,7 @@ use api::{Create, Network, PullPolicy};
 use clap::ArgMatches;
 use error::{Error, Result, ResultExt};
 use oci::Platform;
+use oci::signals::Signal;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -185,7 +186,8 @@ fn pull_policy(text: &str) -> Result<PullPolicy> {
 }
 
 fn stop_signal(text: &str) -> Result<u8> {
-    sys::signal::parse(text).ok_or_else(|| Error::invalid(format!("invalid signal: {text}")))
+    let number = Signal::parse(text)?.number();
+    Ok(u8::try_from(number).expect("signals have numbers from 1 to 64"))
 }
 
 /// `KEY=value`, or `KEY` alone for an empty value.

@@ -142,7 +142,7 @@ fn command_lines_become_the_recorded_requests() {
             format!("$ isolazi {line}\n{}\n", text.replace("  ! \n", ""))
         })
         .collect();
-    crate::golden::check("run.txt", &text);
+    testkit::golden("tests/golden/run.txt", &text);
 }
 
 #[test]

@@ -43,7 +43,7 @@ struct State {
     /// Lines on the screen that belong to layers.
     drawn: usize,
     last_draw: Option<Instant>,
-    /// For `run`: the image as typed, until it was said to be missing.
+    /// For `run`: the image's name with its tag, until it was said to be missing.
     missing: Option<String>,
 }
 
@@ -54,8 +54,8 @@ impl Progress {
     }
 
     /// For `run` and `create`: on standard error, after the note that `image` is missing (if that is why it pulls).
-    pub(crate) fn of_run(quiet: bool, image: Option<&str>) -> Self {
-        Self::new(Stream::Err, quiet, image.map(str::to_owned))
+    pub(crate) fn of_run(quiet: bool, image: Option<String>) -> Self {
+        Self::new(Stream::Err, quiet, image)
     }
 
     fn new(stream: Stream, quiet: bool, missing: Option<String>) -> Self {
@@ -104,11 +104,6 @@ impl State {
             PullEvent::Warning(text) => self.note(style, &format!("Warning: {text}\n")),
             PullEvent::Layer { digest, step } => self.layer(style, digest, step, now),
             _ if style == Style::Quiet => String::new(),
-            PullEvent::DefaultTag(tag) if is_pull => self.note(style, &format!("Using default tag: {tag}\n")),
-            PullEvent::DefaultTag(tag) => {
-                let image = self.missing.take().map(|image| format!("Unable to find image '{image}:{tag}' locally\n"));
-                image.map_or_else(String::new, |line| self.note(style, &line))
-            }
             PullEvent::Pulling { tag, repository } => {
                 let mut text = String::new();
                 if let Some(image) = self.missing.take() {
@@ -263,7 +258,6 @@ mod tests {
     fn events() -> Vec<PullEvent> {
         let layer = |digit, step| PullEvent::Layer { digest: digest(digit), step };
         vec![
-            PullEvent::DefaultTag("latest".into()),
             PullEvent::Pulling { tag: "latest".into(), repository: "library/alpine".into() },
             layer('a', LayerStep::Exists),
             layer('b', LayerStep::Queued),
@@ -299,16 +293,13 @@ mod tests {
             "bbbbbbbbbbbb: Pull complete\n",
         ]
         .join("\n");
+        assert_eq!(told(Style::Lines, true, None), format!("latest: Pulling from library/alpine\n{layers}"));
         assert_eq!(
-            told(Style::Lines, true, None),
-            format!("Using default tag: latest\nlatest: Pulling from library/alpine\n{layers}")
-        );
-        assert_eq!(
-            told(Style::Lines, false, Some("alpine")),
+            told(Style::Lines, false, Some("alpine:latest")),
             format!("Unable to find image 'alpine:latest' locally\nlatest: Pulling from library/alpine\n{layers}")
         );
         assert_eq!(told(Style::Lines, false, None), format!("latest: Pulling from library/alpine\n{layers}"));
-        assert_eq!(told(Style::Quiet, false, Some("alpine")), "Warning: slow\n");
+        assert_eq!(told(Style::Quiet, false, Some("alpine:latest")), "Warning: slow\n");
     }
 
     #[test]
