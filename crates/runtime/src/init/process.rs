@@ -6,7 +6,7 @@ use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, statat};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, fstat, statat};
 use rustix::io::Errno;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
@@ -59,9 +59,13 @@ pub(super) fn take_stdio(plan: &ProcessPlan, inherited: &Inherited<'_>, console:
     }
     if plan.uid != 0 {
         for (index, end) in ends.into_iter().enumerate() {
+            // Only what was made for this payload: `/dev/null` would be the host's, and change for everybody.
+            if !FileType::from_raw_mode(fstat(end).at(Stage::Stdio, 4 + index)?.st_mode).is_fifo() {
+                continue;
+            }
             match fchown(end, Some(Uid::from_raw(plan.uid)), None::<Gid>) {
-                // `/dev/null` of a foreign owner, or a file of the caller's: it works as it is.
-                Ok(()) | Err(Errno::PERM | Errno::ROFS | Errno::INVAL) => {}
+                // A pipe of a foreign owner: it works as it is.
+                Ok(()) | Err(Errno::PERM | Errno::INVAL) => {}
                 Err(errno) => return Err(errno).at(Stage::Stdio, 4 + index),
             }
         }
