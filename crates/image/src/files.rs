@@ -3,7 +3,7 @@
 use error::{Error, Result, ResultExt};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// A suffix that no other writer uses now: process and counter.
@@ -33,7 +33,7 @@ pub(crate) fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Makes the folder and its parents.
+/// Makes the folder, its parents too.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
     fs::create_dir_all(path).context(|| format!("can't create `{}`", path.display()))
 }
@@ -41,20 +41,24 @@ pub(crate) fn create_dir(path: &Path) -> Result<()> {
 /// Replaces `target` by `bytes`, whole or not at all: written aside in `aside`, on the disk before it gets its name.
 /// The name itself survives a power loss once [`sync_dir`] was called on its folder.
 pub(crate) fn replace(aside: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    replace_with(aside, target, |file| file.write_all(bytes).and_then(|()| file.sync_data()))
+}
+
+/// The same for what can be made again: a power loss may take it.
+pub(crate) fn replace_derived(aside: &Path, target: &Path, bytes: &[u8]) -> Result<()> {
+    replace_with(aside, target, |file| file.write_all(bytes))
+}
+
+fn replace_with(aside: &Path, target: &Path, write: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
     let temporary = aside.join(format!("w-{}", unique()));
     let shown = || format!("can't write `{}`", target.display());
-    let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, target));
+    let file = OpenOptions::new().write(true).create_new(true).open(&temporary);
+    let written = file.and_then(|mut file| write(&mut file)).and_then(|()| fs::rename(&temporary, target));
     if written.is_err() {
         // The first failure is the one to tell; a leftover is swept later.
         let _ = fs::remove_file(&temporary);
     }
     written.context(shown)
-}
-
-fn write_new(path: &PathBuf, bytes: &[u8]) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(bytes)?;
-    file.sync_data()
 }
 
 /// Names made in this folder survive a power loss from here on.

@@ -7,7 +7,7 @@ use oci::digest::Hasher;
 use oci::image::media_type;
 use oci::{Descriptor, Digest, ImageConfig, Manifest, Reference};
 use std::fs::{self, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 
 /// Bytes moved at a time.
 const CHUNK_BYTES: usize = 128 << 10;
@@ -74,11 +74,9 @@ impl Store {
     pub(crate) fn publish(&self, reference: &Reference, descriptor: &Descriptor) -> Result<()> {
         files::sync_dir(&self.root.join("blobs/sha256"))?;
         let _lock = self.lock_exclusive()?;
-        self.write_pointer(&reference.with_digest(descriptor.digest), descriptor)?;
-        if reference.digest().is_none() {
-            self.write_pointer(reference, descriptor)?;
-        }
-        self.sync_pointer_dirs(reference)?;
+        let by_digest = reference.with_digest(descriptor.digest);
+        let names = if reference.digest().is_some() { vec![&by_digest] } else { vec![&by_digest, reference] };
+        self.write_pointers(&names, descriptor)?;
         self.write_index_json()
     }
 }
@@ -88,10 +86,12 @@ fn write_hashed(aside: &std::path::Path, content: &mut dyn Read) -> Result<(Dige
     let mut file = OpenOptions::new().write(true).create_new(true).open(aside).context(shown)?;
     let (mut hasher, mut size, mut chunk) = (Hasher::new(), 0, vec![0; CHUNK_BYTES]);
     loop {
-        let count = content.read(&mut chunk).context(|| "can't read the layer")?;
-        if count == 0 {
-            break;
-        }
+        let count = match content.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => count,
+            Err(cause) if cause.kind() == io::ErrorKind::Interrupted => continue,
+            Err(cause) => return Err(cause).context(|| "can't read the layer"),
+        };
         hasher.update(&chunk[..count]);
         file.write_all(&chunk[..count]).context(shown)?;
         size += count as u64;

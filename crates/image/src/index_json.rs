@@ -26,6 +26,6 @@ impl Store {
             extra: serde_json::Map::new(),
         };
         let bytes = serde_json::to_vec(&index).expect("an index is plain JSON");
-        files::replace(&self.tmp_dir(), &self.root.join("index.json"), &bytes)
+        files::replace_derived(&self.tmp_dir(), &self.root.join("index.json"), &bytes)
     }
 }

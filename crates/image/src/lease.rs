@@ -53,7 +53,7 @@ impl Store {
         let layout = self.root.join("oci-layout");
         match files::read(&layout, MAX_LEASE_BYTES)? {
             Some(_) => Ok(()),
-            None => files::replace(&self.tmp_dir(), &layout, br#"{"imageLayoutVersion":"1.0.0"}"#),
+            None => files::replace_derived(&self.tmp_dir(), &layout, br#"{"imageLayoutVersion":"1.0.0"}"#),
         }
     }
 

@@ -49,14 +49,20 @@ impl Store {
             .map_err(|cause| Error::invalid(format!("can't read `{}`: {cause}", path.display())))
     }
 
-    /// The caller holds the store's lock.
-    pub(crate) fn write_pointer(&self, reference: &Reference, descriptor: &Descriptor) -> Result<()> {
-        let path = self.pointer_path(reference);
-        let dir = path.parent().expect("a pointer lies in a repository's folder");
-        files::create_dir(dir)?;
+    /// All these references, of one repository, mean `descriptor` from here on. The caller holds the store's lock.
+    pub(crate) fn write_pointers(&self, references: &[&Reference], descriptor: &Descriptor) -> Result<()> {
         let bytes = serde_json::to_vec(descriptor).expect("a descriptor is plain JSON");
-        files::replace(&self.tmp_dir(), &path, &bytes)?;
-        files::sync_dir(dir)
+        let dir = self.repository_dir(references[0]);
+        let is_new = !dir.try_exists().unwrap_or(false);
+        files::create_dir(&dir)?;
+        for reference in references {
+            files::replace(&self.tmp_dir(), &self.pointer_path(reference), &bytes)?;
+        }
+        // A new folder is a name in its parent, which is new perhaps too.
+        for dir in dir.ancestors().take(if is_new { 4 } else { 1 }) {
+            files::sync_dir(dir)?;
+        }
+        Ok(())
     }
 
     /// The caller holds the store's lock. Folders that became empty go too.
@@ -87,15 +93,6 @@ impl Store {
             }
         }
         Ok(pointers)
-    }
-
-    /// The folders whose names a new pointer may have added to.
-    pub(crate) fn sync_pointer_dirs(&self, reference: &Reference) -> Result<()> {
-        let dir = self.repository_dir(reference);
-        for dir in dir.ancestors().skip(1).take(3) {
-            files::sync_dir(dir)?;
-        }
-        Ok(())
     }
 }
 

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
+/// Readers are woken for so many new bytes, not for each packet: a wake-up costs more than copying them.
+const WAKE_BYTES: u64 = 256 << 10;
+
 /// How far a blob's file has come; one writer tells, any number of readers wait.
 #[derive(Debug, Default)]
 pub(crate) struct Follow {
@@ -17,6 +20,8 @@ pub(crate) struct Follow {
 struct State {
     path: PathBuf,
     available: u64,
+    /// Of which the readers were told.
+    told: u64,
     /// Grows when bytes already offered turned out to be wrong.
     generation: u32,
     end: End,
@@ -47,19 +52,25 @@ impl Follow {
     pub(crate) fn begin(&self, path: &Path, available: u64) {
         self.change(|state| {
             state.path = path.to_owned();
-            state.available = available;
+            (state.available, state.told) = (available, available);
             state.end = End::Growing;
         });
     }
 
     pub(crate) fn grow(&self, available: u64) {
-        self.change(|state| state.available = available);
+        let mut state = self.lock();
+        state.available = available;
+        if available - state.told >= WAKE_BYTES {
+            state.told = available;
+            drop(state);
+            self.changed.notify_all();
+        }
     }
 
     /// The bytes offered so far were wrong: readers fail, and may begin again.
     pub(crate) fn restart(&self) {
         self.change(|state| {
-            state.available = 0;
+            (state.available, state.told) = (0, 0);
             state.generation += 1;
         });
     }
@@ -68,7 +79,8 @@ impl Follow {
     pub(crate) fn complete(&self, path: &Path, size: u64, rename: impl FnOnce() -> Result<()>) -> Result<()> {
         let mut state = self.lock();
         rename()?;
-        *state = State { path: path.to_owned(), available: size, generation: state.generation, end: End::Complete };
+        let generation = state.generation;
+        *state = State { path: path.to_owned(), available: size, told: size, generation, end: End::Complete };
         drop(state);
         self.changed.notify_all();
         Ok(())

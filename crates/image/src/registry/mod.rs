@@ -6,6 +6,7 @@
 mod answer;
 mod auth;
 mod challenge;
+mod resolver;
 mod tls;
 mod transport;
 mod url;

@@ -3,6 +3,7 @@
 //! Redirects are followed here, not by the HTTP library, so that it is plain to see where credentials go: to the host
 //! that they are for and nowhere else.
 
+use super::resolver::Remembered;
 use super::tls;
 use super::url::Url;
 use crate::pull::PullOptions;
@@ -13,6 +14,7 @@ use std::io::Read;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use ureq::http;
+use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
 /// Registries redirect once, to where they keep their blobs.
@@ -175,7 +177,7 @@ impl<'a> Transport<'a> {
             let own = route.security == Security::Registry;
             config = config.tls_config(tls::config(self.registry, self.options, own, self.verify)?);
         }
-        Ok(config.build().new_agent())
+        Ok(Agent::with_parts(config.build(), DefaultConnector::default(), Remembered::default()))
     }
 }
 
