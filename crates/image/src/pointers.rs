@@ -9,7 +9,7 @@
 
 use crate::files;
 use crate::store::Store;
-use error::{Error, Result};
+use error::Result;
 use oci::{Descriptor, Digest, Reference};
 use std::path::PathBuf;
 
@@ -41,12 +41,10 @@ impl Store {
         self.repository_dir(reference).join(name)
     }
 
+    /// A pointer that can't be understood (a disk fault) is as good as absent: the next pull writes it again.
     pub(crate) fn read_pointer(&self, reference: &Reference) -> Result<Option<Descriptor>> {
-        let path = self.pointer_path(reference);
-        let Some(bytes) = files::read(&path, MAX_POINTER_BYTES)? else { return Ok(None) };
-        serde_json::from_slice(&bytes)
-            .map(Some)
-            .map_err(|cause| Error::invalid(format!("can't read `{}`: {cause}", path.display())))
+        let bytes = files::read(&self.pointer_path(reference), MAX_POINTER_BYTES)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// All these references, of one repository, mean `descriptor` from here on. The caller holds the store's lock.

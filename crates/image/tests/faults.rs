@@ -446,3 +446,24 @@ fn a_proxy_carries_the_pull_unless_the_host_is_excepted() {
     let error = Scratch::new().store.pull(&name, &options, &Quiet, None).unwrap_err();
     assert_eq!(error.to_string(), "can't reach registry `registry.invalid:5000`: no such host");
 }
+
+#[test]
+fn ctrl_c_ends_a_pull_whose_registry_never_answers_at_all() {
+    // Nobody accepts on it: the kernel takes the connection and the request, and nothing comes back.
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let silent = reference(&format!("{}/x", socket.local_addr().unwrap()));
+    let cancel = AtomicBool::new(false);
+    let mut options = PullOptions { cancel: Some(&cancel), ..options() };
+    options.retries.silence = Duration::from_secs(60);
+    let scratch = Scratch::new();
+    let begin = Instant::now();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            std::thread::sleep(Duration::from_millis(200));
+            cancel.store(true, Ordering::SeqCst);
+        });
+        let error = scratch.store.pull(&silent, &options, &Quiet, None).unwrap_err();
+        assert_eq!(error.kind, Kind::Interrupted);
+    });
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+}

@@ -95,6 +95,33 @@ fn tls_needs_an_authority_by_file_or_by_host_folder() {
 }
 
 #[test]
+fn a_client_certificate_fits_its_key_or_is_refused_by_name() {
+    let tls = registries().tls;
+    let name = reference(&format!("{}/busybox", tls.addr));
+    let serve = tls.ca.parent().unwrap();
+    for (certificate, fits) in [("server.pem", true), ("ca.pem", false)] {
+        let scratch = Scratch::new();
+        let folder = scratch.dir.join("certs.d").join(&tls.addr);
+        std::fs::create_dir_all(&folder).unwrap();
+        for (from, to) in [("ca.pem", "ca.crt"), (certificate, "client.cert"), ("server.key", "client.key")] {
+            std::fs::copy(serve.join(from), folder.join(to)).unwrap();
+        }
+        let options = PullOptions { certs_dirs: vec![scratch.dir.join("certs.d")], ..options() };
+        match scratch.store.pull(&name, &options, &Quiet, None) {
+            Ok(_) => assert!(fits),
+            Err(error) => {
+                let words = format!(
+                    "can't read the key in `{}`: it does not fit `{}`: ",
+                    folder.join("client.key").display(),
+                    folder.join("client.cert").display()
+                );
+                assert!(!fits && error.to_string().starts_with(&words), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
 fn basic_auth_takes_the_right_password_only() {
     let basic = registries().basic;
     let name = reference(&format!("{}/busybox", basic.addr));

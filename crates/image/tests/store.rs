@@ -152,6 +152,10 @@ fn a_damaged_image_is_as_good_as_absent_and_can_be_removed() {
     assert_eq!(scratch.store.list(), Ok(Vec::new()));
     assert_eq!(remove(&scratch, "app:1", false).unwrap().0.len(), 2);
 
+    put(&scratch, "app:1", &["x"]);
+    fs::write(scratch.dir.join("images/manifests/docker.io/library+app/1"), "").unwrap();
+    assert_eq!(scratch.store.find(&reference("app:1"), None), Ok(None));
+
     let image = put(&scratch, "app:1", &["x"]);
     fs::write(scratch.store.blob_path(&image.manifest.layers[0].digest), "longer").unwrap();
     let error = scratch.store.open_blob(&image.manifest.layers[0]).unwrap_err();

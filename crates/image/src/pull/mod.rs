@@ -15,7 +15,7 @@ pub(crate) mod stop;
 use crate::credentials::Lookup;
 use crate::progress::{Event, LayerSink, Progress};
 use crate::proxies::Proxies;
-use crate::registry::Client;
+use crate::registry::{Client, Transport};
 use crate::store::{Image, Store};
 use error::{Error, Kind, Result};
 use oci::{Digest, Platform, Reference};
@@ -123,19 +123,21 @@ pub(crate) struct Pull<'a> {
 impl Pull<'_> {
     fn run(&self) -> Result<Pulled> {
         self.store.create()?;
-        let client = self.retried(|| Client::connect(self.reference, self.options))?;
+        let transport = Transport::new(self.reference, self.options);
         std::thread::scope(|scope| {
             let (done, over) = std::sync::mpsc::channel::<()>();
-            let client = &client;
-            // Bytes that never come are waited for in the kernel: who cuts the connection must be another thread.
+            let transport = &transport;
+            // Bytes that never come are waited for in the kernel: who cuts the connection must be another thread. It
+            // cuts again at each tick, for a connection may just have been made.
             scope.spawn(move || {
                 while let Err(std::sync::mpsc::RecvTimeoutError::Timeout) = over.recv_timeout(TICK) {
                     if self.stop.is_set() {
-                        return client.cut();
+                        transport.cut();
                     }
                 }
             });
-            let pulled = self.fetch(client);
+            let connected = self.retried(|| Client::connect(self.reference, self.options, transport));
+            let pulled = connected.and_then(|client| self.fetch(&client));
             drop(done);
             pulled
         })

@@ -113,4 +113,11 @@ mod tests {
             assert_eq!(parse_all([header].into_iter()), expected, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_header_is_read_without_a_panic(header in "[ ,=\"\\\\a-zA-Zé:/]{0,60}") {
+            parse(&header);
+        }
+    }
 }

@@ -23,7 +23,8 @@ use oci::image::media_type;
 use oci::reference::DEFAULT_REGISTRY;
 use oci::{Digest, Reference};
 use std::io::Read;
-use transport::{Response, Transport};
+use transport::Response;
+pub(crate) use transport::Transport;
 use url::Url;
 
 /// Where Docker's own registry really answers.
@@ -36,7 +37,7 @@ const SCHEMA_1: &str = "application/vnd.docker.distribution.manifest.v1+prettyjw
 pub(crate) struct Client<'a> {
     reference: &'a Reference,
     base: Url,
-    transport: Transport<'a>,
+    transport: &'a Transport<'a>,
     auth: Auth<'a>,
 }
 
@@ -58,13 +59,15 @@ pub(crate) struct BlobBody {
 
 impl<'a> Client<'a> {
     /// Pings the registry of `reference`.
-    pub(crate) fn connect(reference: &'a Reference, options: &'a PullOptions<'a>) -> Result<Self, Failure> {
+    pub(crate) fn connect(
+        reference: &'a Reference,
+        options: &'a PullOptions<'a>,
+        transport: &'a Transport<'a>,
+    ) -> Result<Self, Failure> {
         sys::nss::use_builtin_only();
         let registry = reference.registry();
         let host = if registry == DEFAULT_REGISTRY { HUB_HOST } else { registry };
-        let told_insecure = options.insecure.iter().any(|name| name == registry);
-        let transport = Transport::new(registry, options, !told_insecure);
-        let schemes: &[&str] = match (is_loopback(Url::new("http", host).host()), told_insecure) {
+        let schemes: &[&str] = match (is_loopback(Url::new("http", host).host()), transport.is_told_insecure()) {
             // Plain http first: it is what a registry on this machine speaks, and trying it gives nothing away.
             (true, _) => &["http", "https"],
             (false, true) => &["https", "http"],
@@ -73,7 +76,7 @@ impl<'a> Client<'a> {
         let (mut nothing, mut other) = (None, None);
         for scheme in schemes {
             let base = Url::new(scheme, host);
-            match ping(&transport, &base)? {
+            match ping(transport, &base)? {
                 Pong::Registry(challenges) => {
                     let auth = Auth::new(reference, &base, options.credentials, challenges);
                     return Ok(Self { reference, base, transport, auth });
@@ -84,11 +87,6 @@ impl<'a> Client<'a> {
             }
         }
         Err(nothing.or(other).expect("at least one scheme is tried"))
-    }
-
-    /// Cuts every connection: threads that wait for bytes fail at once.
-    pub(crate) fn cut(&self) {
-        self.transport.cut();
     }
 
     /// The digest that a tag has now, if the registry says so without sending the manifest. It costs nothing of a
@@ -151,12 +149,12 @@ impl<'a> Client<'a> {
         let url = self.base.with_path(path);
         let mut headers = vec![("accept", accept)];
         headers.extend(range.map(|range| ("range", range)));
-        let sent = self.auth.header(&self.transport)?;
+        let sent = self.auth.header(self.transport)?;
         let response = self.transport.send(method, &url, &headers, sent.as_deref())?;
         if response.status != 401 {
             return answer::passing_status(response, self.base.authority());
         }
-        match self.auth.renew(&self.transport, sent.as_deref(), &response)? {
+        match self.auth.renew(self.transport, sent.as_deref(), &response)? {
             Some(renewed) => {
                 let response = self.transport.send(method, &url, &headers, Some(&renewed))?;
                 answer::passing_status(response, self.base.authority())

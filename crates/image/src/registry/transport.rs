@@ -9,6 +9,7 @@ use super::url::Url;
 use crate::pull::PullOptions;
 use crate::pull::retry::Failure;
 use error::{Error, Kind, Result};
+use oci::Reference;
 use std::collections::HashMap;
 use std::io::Read;
 use std::sync::{Mutex, PoisonError};
@@ -30,7 +31,6 @@ const USER_AGENT: &str = concat!("isolazi/", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Transport<'a> {
     registry: &'a str,
     options: &'a PullOptions<'a>,
-    verify: bool,
     agents: Mutex<HashMap<Route, Agent>>,
 }
 
@@ -75,8 +75,13 @@ impl Response {
 }
 
 impl<'a> Transport<'a> {
-    pub(crate) fn new(registry: &'a str, options: &'a PullOptions<'a>, verify: bool) -> Self {
-        Self { registry, options, verify, agents: Mutex::default() }
+    pub(crate) fn new(reference: &'a Reference, options: &'a PullOptions<'a>) -> Self {
+        Self { registry: reference.registry(), options, agents: Mutex::default() }
+    }
+
+    /// May the registry speak plain http, or have a certificate that nobody vouches for?
+    pub(crate) fn is_told_insecure(&self) -> bool {
+        self.options.insecure.iter().any(|name| name == self.registry)
     }
 
     /// Ends every connection, also those that other threads wait on.
@@ -175,7 +180,7 @@ impl<'a> Transport<'a> {
         let through_tls = route.proxy.as_deref().is_some_and(|proxy| proxy.starts_with("https"));
         if route.security != Security::Plain || through_tls {
             let own = route.security == Security::Registry;
-            config = config.tls_config(tls::config(self.registry, self.options, own, self.verify)?);
+            config = config.tls_config(tls::config(self.registry, self.options, own, !self.is_told_insecure())?);
         }
         Ok(Agent::with_parts(config.build(), DefaultConnector::default(), Remembered::default()))
     }

@@ -143,4 +143,17 @@ mod tests {
         }
         assert_eq!((url("http://[::1]:5000/").host(), url("http://[::1]:5000/").port()), ("::1", 5000));
     }
+
+    proptest::proptest! {
+        #[test]
+        fn any_location_is_followed_or_refused_without_a_panic(location in "[a-zé:/?#@.\\[\\]%0-9 ]{0,40}") {
+            let here = Url::parse("https://x.io/v2/a?b").unwrap();
+            if let Ok(there) = here.join(&location) {
+                // What is followed can be sent: it has a host, and nothing that would end a line.
+                proptest::prop_assert!(!there.host().is_empty() || there.authority().starts_with('['));
+                proptest::prop_assert!(there.to_string().bytes().all(|b| b > b' '));
+                let _ = there.port();
+            }
+        }
+    }
 }
