@@ -17,6 +17,8 @@ mod names;
 mod record;
 mod remove;
 mod rootless;
+#[cfg(test)]
+mod scratch;
 mod spec;
 mod start;
 mod user;

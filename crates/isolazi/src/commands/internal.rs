@@ -10,7 +10,8 @@ pub(crate) fn run(arguments: &[OsString]) -> u8 {
         Some((word, rest)) if word == "monitor" => engine::monitor_main(rest),
         Some((word, _)) if word == "hello" => {
             let mut console = Console::default();
-            console.out(engine::hello_report());
+            let host_namespaces = std::env::var("ISOLAZI_HOST_NAMESPACES").unwrap_or_default();
+            console.out(engine::hello_report(&host_namespaces));
             match console.finish() {
                 Ok(()) => exit::SUCCESS,
                 Err(_) => exit::FAILURE,
