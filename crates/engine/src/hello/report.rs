@@ -76,7 +76,7 @@ fn process(facts: &Facts, report: &mut Report) {
     });
     let groups: Vec<_> = numbers(&facts.status, "Groups:").collect();
     let groups = if groups.is_empty() { "none".to_owned() } else { groups.join(" ") };
-    report.line("user", &format!("{uid}{}, group {gid}, other groups: {groups}", name.unwrap_or_default()));
+    report.line("user", &format!("{uid}{}, group {gid}, all groups: {groups}", name.unwrap_or_default()));
     report.line("user ids", &id_map(&facts.uid_map));
     report.line("group ids", &id_map(&facts.gid_map));
     report.line("host name", &facts.hostname);
@@ -266,7 +266,8 @@ fn limits(facts: &Facts, report: &mut Report) {
 /// `0::/path` for version 2, `4:memory:/path` for controllers of version 1 (cgroups(7)): by path.
 fn cgroups(text: &str) -> String {
     let mut by_path: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
-    for line in text.lines() {
+    // Version 2, which we use, stands last.
+    for line in text.lines().rev() {
         let mut fields = line.splitn(3, ':').skip(1);
         if let (Some(controllers), Some(path)) = (fields.next(), fields.next()) {
             by_path.entry(path).or_default().push(if controllers.is_empty() { "v2" } else { controllers });

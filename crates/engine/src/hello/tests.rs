@@ -119,7 +119,7 @@ fn container() -> facts::Facts {
         namespaces: ["mnt:[4026532291]", "pid:[4026532294]", "user:[4026531837]"].map(String::from).to_vec(),
         host_namespaces: "mnt:[4026531841] user:[4026531837]".into(),
         mountinfo: MOUNTINFO.into(),
-        cgroup: "0::/\n".into(),
+        cgroup: "2:cpu,cpuacct:/x\n1:name=systemd:/\n0::/\n".into(),
         memory_max: "268435456\n".into(),
         pids_max: "max\n".into(),
         cpu_max: "max 100000\n".into(),
@@ -136,7 +136,7 @@ Hello from inside a container! This is isolazi 1.2.3.
 Its root file system is made of nothing but this program. From in here it looks like this:
 
 process         number 1, its parent is outside
-user            0 (root), group 0, other groups: 0 10
+user            0 (root), group 0, all groups: 0 10
 user ids        0 is 1000 outside, 1-65536 are 100000-165535 outside
 group ids       the same as outside
 host name       0123456789ab
@@ -160,7 +160,7 @@ capabilities    14 of 41: chown dac_override fowner fsetid kill setgid setuid se
 seccomp         a filter refuses system calls that a container has no need of
 new privileges  possible: setuid programs work
 
-cgroup          / (v2)
+cgroup          / (v2 name=systemd); /x (cpu,cpuacct)
 limits          memory: 256 MiB; processors: no limit; processes: no limit
                 open files: 1024 (up to 524288 if asked for)
 network         lo only: nothing outside can be reached
@@ -177,7 +177,7 @@ Hello from inside a container! This is isolazi .
 Its root file system is made of nothing but this program. From in here it looks like this:
 
 process         number 0
-user            unknown, group unknown, other groups: none
+user            unknown, group unknown, all groups: none
 user ids        not visible
 group ids       not visible
 host name
