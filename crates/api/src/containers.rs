@@ -161,7 +161,7 @@ pub struct ContainerSummary {
 pub struct Remove {
     /// Name, id or unambiguous prefix of an id.
     pub container: String,
-    /// Kill it first when it runs; say nothing when it does not exist.
+    /// Kill it first when it runs.
     pub force: bool,
     /// Remove its anonymous volumes too.
     pub volumes: bool,

@@ -94,7 +94,8 @@ impl Containers {
         let locked = is_locked(&dir)?;
         let status = record::read::<Status>(&dir.join(file::STATUS))?.unwrap_or_default();
         let state = match (locked, &status) {
-            (true, status) if status.started.is_empty() || !status.finished.is_empty() => State::Created,
+            (true, status) if !status.finished.is_empty() => State::Exited, // its monitor is clearing up
+            (true, status) if status.started.is_empty() => State::Created,
             (true, _) => State::Running,
             (false, status) if !status.finished.is_empty() => State::Exited,
             (false, status) if !status.started.is_empty() => State::Dead,

@@ -2,14 +2,16 @@
 
 use crate::Engine;
 use crate::containers::{Container, GONE, NEW, try_lock};
+use crate::names::Names;
 use crate::record::Record;
+use crate::volumes::Volumes;
 use api::{Remove, State};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
 use rustix::process::{PidfdFlags, pidfd_open};
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 /// How long a killed container may take to be cleaned up by its monitor.
@@ -18,40 +20,48 @@ const KILL_WAIT: Duration = Duration::from_secs(10);
 /// A draft older than this whose lock is free was left by a killed process.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
 
-/// The container whose lock is ours: removes its folder, gives its name back. Called by a monitor (`--rm`) and by
-/// [`remove`].
-pub(crate) fn discard(dir: &Path, record: &Record) -> Result<()> {
+/// What is left of a container that is gone: nobody finds it any more, but it takes room.
+#[must_use = "it takes room until it is deleted"]
+pub(crate) struct Leftover {
+    dir: PathBuf,
+    volumes: Volumes,
+    names: Vec<String>,
+}
+
+impl Leftover {
+    /// Deletes it. When the process is killed on the way, the next command that lists goes on.
+    pub(crate) fn delete(self) -> Result<()> {
+        // Each failure is told, none keeps the others from being tried.
+        let removed: Vec<Result<()>> = self.names.iter().map(|name| self.volumes.remove(name)).collect();
+        remove_dir(&self.dir)?;
+        removed.into_iter().collect()
+    }
+}
+
+/// Takes a container out of the list and gives its name back. The caller holds its lock. With `volumes` its anonymous
+/// volumes go, too.
+pub(crate) fn discard(dir: &Path, record: &Record, volumes: bool) -> Result<Leftover> {
     let (containers, data) = parents(dir)?;
     let gone = containers.join(format!("{GONE}{}", record.id));
     renameat(CWD, dir, CWD, &gone)
         .map_err(std::io::Error::from)
         .context(|| format!("can't remove the container's folder `{}`", dir.display()))?;
-    let named = crate::names::Names::new(data).release(&record.name, &record.id);
-    let volumes = crate::volumes::Volumes::new(data);
-    // Each failure is told, none keeps the others from being tried.
-    let of_volumes: Vec<Result<()>> = if record.request.remove {
-        record.anonymous_volumes.iter().map(|name| volumes.remove(name)).collect()
-    } else {
-        Vec::new()
-    };
-    remove_dir(&gone)?;
-    named?;
-    of_volumes.into_iter().collect()
+    Names::new(data).release(&record.name, &record.id)?;
+    let names = if volumes { record.anonymous_volumes.clone() } else { Vec::new() };
+    Ok(Leftover { dir: gone, volumes: Volumes::new(data), names })
 }
 
 /// `rm`.
 pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
     let Some(container) = engine.containers.find(&engine.names, &request.container)? else {
-        let missing = Error::not_found(format!("No such container: {}", request.container));
-        return if request.force { Ok(()) } else { Err(missing) };
+        return Err(Error::not_found(format!("No such container: {}", request.container)));
     };
     let lock = take_lock(&container, request)?;
     clean_up(engine, &container)?;
-    let Container { dir, mut record, .. } = container;
-    record.request.remove = request.volumes || record.request.remove;
-    discard(&dir, &record)?;
+    let Container { dir, record, .. } = container;
+    let leftover = discard(&dir, &record, request.volumes || record.request.remove)?;
     drop(lock);
-    Ok(())
+    leftover.delete()
 }
 
 /// The lock of a container that does not run, killed first if that was asked.
@@ -59,7 +69,8 @@ fn take_lock(container: &Container, request: &Remove) -> Result<File> {
     if let Some(lock) = try_lock(&container.dir)? {
         return Ok(lock);
     }
-    if !request.force {
+    // One that has ended keeps its lock for the moment that its monitor needs to clear up.
+    if !request.force && container.state != State::Exited {
         let message = format!(
             "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
             container.record.name
@@ -134,7 +145,7 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
         let Some(_lock) = try_lock(&container.dir)? else { continue };
         clean_up(engine, &container)?;
         if container.record.request.remove {
-            discard(&container.dir, &container.record)?;
+            discard(&container.dir, &container.record, true)?.delete()?;
         }
     }
     Ok(())

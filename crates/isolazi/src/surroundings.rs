@@ -61,7 +61,8 @@ impl Surroundings {
         Options {
             auth_files: self.auth_files(),
             insecure_registries: words("ISOLAZI_INSECURE_REGISTRIES"),
-            ca_files: ca_files(),
+            ca_files: path("SSL_CERT_FILE").into_iter().collect(),
+            ca_dirs: env::var_os("SSL_CERT_DIR").iter().flat_map(env::split_paths).collect(),
             proxies: proxies(),
         }
     }
@@ -78,19 +79,6 @@ impl Surroundings {
         .flatten()
         .collect()
     }
-}
-
-/// Certificate authorities besides the system's: `SSL_CERT_FILE`, and all files of the `SSL_CERT_DIR` folders.
-fn ca_files() -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> = path("SSL_CERT_FILE").into_iter().collect();
-    for dir in env::var_os("SSL_CERT_DIR").iter().flat_map(env::split_paths) {
-        // OpenSSL ignores a folder that cannot be read, and so do its users' habits.
-        let Ok(entries) = std::fs::read_dir(dir) else { continue };
-        let mut found: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|p| p.is_file()).collect();
-        found.sort();
-        files.append(&mut found);
-    }
-    files
 }
 
 fn proxies() -> Vec<(String, String)> {
