@@ -2,7 +2,7 @@
 
 use crate::files;
 use crate::pointers::Pointer;
-use crate::store::{Image, Store, id_prefix};
+use crate::store::{Image, Store};
 use error::{Error, Kind, Result};
 use oci::{Digest, Reference};
 use std::collections::HashSet;
@@ -111,7 +111,7 @@ impl Store {
                 Kind::Conflict,
                 format!("unable to delete {short} (must be forced) - image is referenced in multiple repositories"),
             )
-            .hint(format!("remove it by name, or with `-f`: {}", id_prefix(text).unwrap_or(text))));
+            .hint("remove it by its names, or all of them with `-f`"));
         }
         Ok(targets)
     }

@@ -30,6 +30,7 @@ struct Partial {
 impl Pull<'_> {
     /// Brings one blob into the store; `follow` hears of its bytes.
     pub(crate) fn blob(&self, client: &Client<'_>, descriptor: &Descriptor, follow: &Follow) -> Result<()> {
+        self.stop.check()?;
         let Some(mut partial) = self.claim(descriptor, follow)? else { return Ok(()) };
         follow.begin(&partial.path, partial.have);
         let mut backoff = Backoff::new(&self.options.retries);
