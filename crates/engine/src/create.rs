@@ -105,7 +105,6 @@ impl Draft {
         }
         let lock = File::create_new(dir.join(file::LOCK))?;
         lock.lock()?;
-        mkdirat(CWD, dir.join(file::ROOTFS), private)?;
         Ok(lock)
     }
 

@@ -36,7 +36,7 @@ impl Engine {
             platform: platform.cloned(),
             credentials: Some(&credentials),
             insecure: self.options.insecure_registries.clone(),
-            ca_files: self.options.ca_files.clone(),
+            ca_files: ca_files(&self.options),
             certs_dirs: CERTS_DIRS.map(PathBuf::from).to_vec(),
             proxies: image::Proxies::from_env(proxy),
             cancel: Some(cancel),
@@ -116,6 +116,19 @@ impl Engine {
         let untagged = removed.untagged.into_iter().map(Removed::Untagged);
         Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
     }
+}
+
+/// The user's certificate files, one by one and those in folders. OpenSSL passes over a folder that cannot be read, and
+/// so do the habits of its users.
+fn ca_files(options: &Options) -> Vec<PathBuf> {
+    let mut files = options.ca_files.clone();
+    for entries in options.ca_dirs.iter().filter_map(|dir| std::fs::read_dir(dir).ok()) {
+        let mut found: Vec<PathBuf> =
+            entries.flatten().map(|entry| entry.path()).filter(|path| path.is_file()).collect();
+        found.sort();
+        files.append(&mut found);
+    }
+    files
 }
 
 /// A finished pull in the words of the contract.

@@ -49,6 +49,8 @@ pub struct Options {
     pub insecure_registries: Vec<String>,
     /// Extra CA certificates (PEM files).
     pub ca_files: Vec<PathBuf>,
+    /// Folders of such files, looked into only when something is pulled.
+    pub ca_dirs: Vec<PathBuf>,
     /// `HTTP_PROXY`, `HTTPS_PROXY`, `NO_PROXY`, `ALL_PROXY` in either case, as (name, value).
     pub proxies: Vec<(String, String)>,
 }

@@ -7,7 +7,6 @@
 //!     status.json             Status: what happened; written only by the monitor
 //!     lock                    held by the monitor while it lives: locked means running
 //!     upper/ work/            what the container changed
-//!     rootfs/                 empty; where the root is attached, inside the container's own mount namespace only
 //!     hosts hostname resolv.conf
 //!     container.log           Docker's json-file lines; made by the first byte
 //! <data>/containers/new-<id>/     being made, locked by its maker; renamed when whole
@@ -74,7 +73,6 @@ pub(crate) mod file {
     pub(crate) const RECORD: &str = "container.json";
     pub(crate) const STATUS: &str = "status.json";
     pub(crate) const LOCK: &str = "lock";
-    pub(crate) const ROOTFS: &str = "rootfs";
     pub(crate) const LOG: &str = "container.log";
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const HOSTNAME: &str = "hostname";

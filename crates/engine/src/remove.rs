@@ -125,9 +125,7 @@ fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
 pub(crate) fn sweep(engine: &Engine) -> Result<()> {
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
-        if name.starts_with(GONE) {
-            remove_dir(&dir)?;
-        } else if name.starts_with(NEW) && is_abandoned(&dir) {
+        if name.starts_with(GONE) || name.starts_with(NEW) && is_abandoned(&dir) {
             remove_dir(&dir)?;
         }
     }

@@ -62,6 +62,10 @@ const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/
 /// What a payload finds when its image says nothing.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/// What `root.path` says. The root is an overlay that exists only in the container's own mount namespace; another
+/// runtime would have to mount it there first.
+const ROOT_PATH: &str = "rootfs";
+
 /// Docker's default for `/dev/shm`: 64 MiB.
 const SHM_SIZE: &str = "size=67108864";
 
@@ -88,7 +92,7 @@ pub(crate) fn build(image: &ImageConfig, request: &Create, facts: &Facts<'_>, se
     let namespaces = namespaces(request.network);
     Ok(Spec {
         process: Some(process(image, request, facts)?),
-        root: Some(Root { path: crate::record::file::ROOTFS.into(), readonly: request.read_only }),
+        root: Some(Root { path: ROOT_PATH.into(), readonly: request.read_only }),
         hostname: facts.hostname.to_owned(),
         mounts: mounts(request, facts),
         linux: Some(Linux {

@@ -21,9 +21,10 @@ pub(crate) fn start(created: Created) -> Result<Session> {
     let words = || "can't start the container's monitor";
     let (ours, theirs) = sys::socket::message_pair().map_err(std::io::Error::from).context(words)?;
     let program = sealed_program().context(words)?;
-    // The path is resolved by the child before close-on-exec closes the descriptor behind it.
+    // Neither a working directory nor anything else that would keep std from its quick way (posix_spawn): the monitor
+    // sees to it. The path is resolved by the child before close-on-exec closes the descriptor behind it.
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-    command.args(["internal", "monitor"]).arg(&dir).env_clear().current_dir("/");
+    command.args(["internal", "monitor"]).arg(&dir).env_clear();
     command.stdin(Stdio::from(theirs)).stdout(Stdio::from(lock)).stderr(Stdio::from(root));
     // Not waited for: the monitor outlives us, and tells its end over the socket.
     command.spawn().context(words)?;

@@ -1,15 +1,19 @@
 //! Removal of a whole tree by descriptors: never follows a symbolic link, never leaves the file system, any depth.
 
 use error::{Result, ResultExt};
-use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, ResolveFlags, SeekFrom};
 use rustix::io::Errno;
 use std::ffi::CStr;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 /// Descriptors held at once on the way down. What lies deeper is first moved up, so that a tree of any depth can go.
 const OPEN_DIRS: usize = 64;
+
+/// Names read at a time, in bytes: room for a hundred usual ones, on the stack of each folder on the way down.
+const NAMES_BYTES: usize = 4096;
 
 /// Removes `name` in `dir` and everything below it. What does not exist is removed already.
 ///
@@ -48,11 +52,23 @@ fn remove(parent: BorrowedFd, name: &CStr) -> rustix::io::Result<()> {
             break;
         }
     }
-    unlink(parent, name, AtFlags::REMOVEDIR)
+    remove_empty(parent, name)
+}
+
+/// Somebody else may be removing the same tree: whoever comes second finds nothing, and that is success.
+fn remove_empty(parent: BorrowedFd, name: &CStr) -> rustix::io::Result<()> {
+    match unlink(parent, name, AtFlags::REMOVEDIR) {
+        Err(Errno::NOENT) => Ok(()),
+        other => other,
+    }
 }
 
 fn empty(dir: BorrowedFd, top: BorrowedFd, depth: usize, lifted: &mut u64) -> rustix::io::Result<()> {
-    for entry in Dir::read_from(dir)? {
+    // A folder that is read a second time is read from its beginning.
+    rustix::fs::seek(dir, SeekFrom::Start(0))?;
+    let mut buffer = [MaybeUninit::uninit(); NAMES_BYTES];
+    let mut entries = RawDir::new(dir, &mut buffer);
+    while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name();
         if name == c"." || name == c".." {
@@ -69,10 +85,13 @@ fn empty(dir: BorrowedFd, top: BorrowedFd, depth: usize, lifted: &mut u64) -> ru
             lift(dir, name, top, lifted)?;
             continue;
         }
-        let child = open_dir(dir, name)?;
+        let child = match open_dir(dir, name) {
+            Err(Errno::NOENT) => continue,
+            other => other?,
+        };
         empty(child.as_fd(), top, depth + 1, lifted)?;
         drop(child);
-        unlink(dir, name, AtFlags::REMOVEDIR)?;
+        remove_empty(dir, name)?;
     }
     Ok(())
 }

@@ -16,8 +16,9 @@ mod relay;
 mod streams;
 
 use crate::record::{self, Record, Status, file};
+use crate::remove::Leftover;
 use api::attach::FromMonitor;
-use error::{Error, Kind, Result, ResultExt};
+use error::{Error, Kind, Result};
 use oci::runtime::Spec;
 use relay::Relay;
 use runtime::{Host, Launch};
@@ -37,24 +38,22 @@ struct Given {
 pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
     let [dir] = arguments else { return 2 };
     let Ok(given) = take_descriptors() else { return 2 };
-    // Both only help people who look at a process list or press Ctrl-C: nothing depends on them.
+    // All three only help people: who press Ctrl-C, unmount where the caller stood, or look at a process list.
     let _ = rustix::process::setsid();
+    let _ = rustix::process::chdir("/");
     let _ = sys::process::set_name(c"isolazi:monitor");
     let dir = PathBuf::from(dir);
     let Given { session, lock, root } = given;
     let mut relay = Relay::new(session);
-    let code = match supervise(&dir, root, &mut relay) {
-        Ok(code) => {
-            relay.say_last(&FromMonitor::Exited(code));
-            0
-        }
-        Err(error) => {
-            relay.say_last(&FromMonitor::Failed(error));
-            1
-        }
-    };
-    // Held until here: whoever sees it free sees a container whose end is written down.
+    let (outcome, leftover) = supervise(&dir, root, &mut relay);
+    // Free before the client hears of the end: what it does next may need the lock.
     drop(lock);
+    let code = u8::from(outcome.is_err());
+    relay.say_last(&outcome.map_or_else(FromMonitor::Failed, FromMonitor::Exited));
+    // Nobody waits for this, nor hears of a failure: the next command that lists tries again.
+    if let Some(leftover) = leftover {
+        let _ = leftover.delete();
+    }
     code
 }
 
@@ -73,24 +72,34 @@ fn take_descriptors() -> Result<Given> {
     Ok(given)
 }
 
-/// From a container's folder to its exit code. What it takes it gives back, also when the start fails.
-fn supervise(dir: &Path, root: OwnedFd, relay: &mut Relay) -> Result<u8> {
-    let damaged = |name: &str| Error::new(Kind::Internal, format!("`{}` is missing", dir.join(name).display()));
-    let record: Record = record::read(&dir.join(file::RECORD))?.ok_or_else(|| damaged(file::RECORD))?;
-    let host = Host::read()?;
+/// From a container's folder to its exit code, and what is left to be deleted. What it takes it gives back, also when
+/// the start fails.
+fn supervise(dir: &Path, root: OwnedFd, relay: &mut Relay) -> (Result<u8>, Option<Leftover>) {
+    let (record, host) = match prepare(dir) {
+        Ok(prepared) => prepared,
+        Err(error) => return (Err(error), None),
+    };
     let outcome = run(dir, root, relay, &record, &host);
     let cleaned = match &host.cgroup {
         Some(base) => runtime::cgroup::remove(base, &record.id),
         None => Ok(()),
     };
-    let (code, written) = match &outcome {
-        Ok(ended) => (Ok(ended.code), settle(dir, &record, ended)),
-        Err(error) => (Err(error.clone()), fail(dir, &record, error)),
+    let settled = if record.request.remove {
+        crate::remove::discard(dir, &record, true).map(Some)
+    } else {
+        record::replace(&dir.join(file::STATUS), &last_status(&outcome)).map(|()| None)
     };
-    let code = code?;
-    cleaned?;
-    written?;
-    Ok(code)
+    // The first failure in time is the one to tell.
+    match (outcome.and_then(|ended| cleaned.map(|()| ended.code)), settled) {
+        (Ok(_), Err(error)) => (Err(error), None),
+        (code, settled) => (code, settled.unwrap_or_default()),
+    }
+}
+
+fn prepare(dir: &Path) -> Result<(Record, Host)> {
+    let missing = || Error::new(Kind::Internal, format!("`{}` is missing", dir.join(file::RECORD).display()));
+    let record = record::read(&dir.join(file::RECORD))?.ok_or_else(missing)?;
+    Ok((record, Host::read()?))
 }
 
 /// How a payload ended.
@@ -104,7 +113,7 @@ struct Ended {
 fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Host) -> Result<Ended> {
     let spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
-    let plan = runtime::compile(&spec, host, &dir.join(file::ROOTFS))?;
+    let plan = runtime::compile(&spec, host, dir)?;
     let cgroup = host.cgroup.as_deref().map(|base| runtime::cgroup::create(base, &record.id)).transpose()?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let running = {
@@ -136,33 +145,27 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
     }
 }
 
-/// After the end: remove the container if that was wished, else write down how it ended.
-fn settle(dir: &Path, record: &Record, ended: &Ended) -> Result<()> {
-    if record.request.remove {
-        return crate::remove::discard(dir, record);
+/// What is written down of an end, or of a start that failed.
+fn last_status(outcome: &Result<Ended>) -> Status {
+    match outcome {
+        Ok(ended) => Status {
+            version: record::VERSION,
+            started: ended.started.clone(),
+            finished: record::now(),
+            exit_code: Some(ended.code),
+            error: ended.log_failure.as_ref().map_or(String::new(), Error::to_string),
+            pid: None,
+        },
+        Err(error) => Status {
+            version: record::VERSION,
+            error: error.to_string(),
+            // As Docker: 128 for a start that failed for any other reason than the command.
+            exit_code: Some(match error.kind {
+                Kind::CommandNotFound => 127,
+                Kind::NotExecutable => 126,
+                _ => 128,
+            }),
+            ..Status::default()
+        },
     }
-    let status = Status {
-        version: record::VERSION,
-        started: ended.started.clone(),
-        finished: record::now(),
-        exit_code: Some(ended.code),
-        error: ended.log_failure.as_ref().map_or(String::new(), Error::to_string),
-        ..Status::default()
-    };
-    record::replace(&dir.join(file::STATUS), &status)
-}
-
-/// A start that failed leaves a created container that says why, or none at all.
-fn fail(dir: &Path, record: &Record, error: &Error) -> Result<()> {
-    if record.request.remove {
-        return crate::remove::discard(dir, record);
-    }
-    let code = match error.kind {
-        Kind::CommandNotFound => 127,
-        Kind::NotExecutable => 126,
-        _ => 128,
-    };
-    let status =
-        Status { version: record::VERSION, error: error.to_string(), exit_code: Some(code), ..Status::default() };
-    record::replace(&dir.join(file::STATUS), &status).context(|| "can't record the failed start")
 }

@@ -3,7 +3,7 @@
 use super::root::{make_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::{Failure, Stage};
-use crate::plan::{Plan, ProcessPlan};
+use crate::plan::{Plan, ProcessPlan, Text};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, fstat, statat};
@@ -161,7 +161,6 @@ pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible
     for path in &plan.process.candidates {
         let errno = inherited.tables.execute(path.c());
         let (index, go_on) = match errno {
-            Errno::NOENT if accessat(CWD, path.c(), Access::EXISTS, AtFlags::empty()).is_ok() => (2, false),
             Errno::NOENT | Errno::NOTDIR => (1, true),
             Errno::ACCESS if is_dir(path.c()) => (3, plan.process.searched),
             // As Go's LookPath: what may not be executed does not count in a search.
@@ -175,6 +174,12 @@ pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible
         if !plan.process.searched {
             worst = Failure { stage: Stage::Exec, index, errno };
         }
+    }
+    // A file that is there and yet not found lacks its loader or interpreter.
+    let is_there =
+        |path: &Text| accessat(CWD, path.c(), Access::EXEC_OK, AtFlags::EACCESS).is_ok() && !is_dir(path.c());
+    if worst.errno == Errno::NOENT && plan.process.candidates.iter().any(is_there) {
+        worst.index = 2;
     }
     // `inherited.report` is closed by now: the failure goes out by the copy that was kept, and the process ends here.
     let bytes = worst.encode();
