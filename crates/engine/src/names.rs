@@ -94,6 +94,21 @@ impl Names {
         Ok(())
     }
 
+    /// Removes stale names, which killed processes left. They are in nobody's way; they only gather dust.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        let words = || format!("can't sweep `{}`", self.dir.display());
+        let Some(_lock) = self.lock(false)? else { return Ok(()) };
+        for entry in fs::read_dir(&self.dir).context(words)? {
+            let entry = entry.context(words)?;
+            if let Some(name) = entry.file_name().to_str()
+                && self.holder(name).context(words)?.is_none()
+            {
+                fs::remove_file(entry.path()).context(words)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The lock under which names change. `None`: there is no folder, hence no names.
     fn lock(&self, make: bool) -> Result<Option<File>> {
         let words = || format!("can't lock `{}`", self.dir.display());
@@ -328,6 +343,23 @@ mod tests {
         fs::write(folder.join("names/half"), "").unwrap();
         assert_eq!(names.lookup("half").unwrap(), None);
         names.reserve(Some("half"), &first).unwrap();
+    }
+
+    #[test]
+    fn a_sweep_takes_only_stale_names() {
+        let folder = crate::scratch::Folder::new();
+        let names = names_in(&folder);
+        names.sweep().unwrap();
+        let id = new_id().unwrap();
+        exists(&names, &id);
+        names.reserve(Some("kept"), &id).unwrap().keep();
+        names.reserve(Some("stale"), &new_id().unwrap()).unwrap().keep();
+        let reserved = names.reserve(Some("reserved"), &new_id().unwrap()).unwrap();
+        names.sweep().unwrap();
+        let mut left: Vec<_> = fs::read_dir(&names.dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        left.sort();
+        assert_eq!(left, ["kept", "reserved"]);
+        drop(reserved);
     }
 
     #[test]

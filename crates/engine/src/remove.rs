@@ -123,6 +123,7 @@ fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
 /// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders.
 /// Cheap where there is nothing; called by the commands that list.
 pub(crate) fn sweep(engine: &Engine) -> Result<()> {
+    engine.names.sweep()?;
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
         if name.starts_with(GONE) || name.starts_with(NEW) && is_abandoned(&dir) {
