@@ -1,12 +1,17 @@
 //! Starting a container: a fresh process of this same program becomes its monitor.
 
 use crate::create::Created;
-use error::{Result, ResultExt};
+use error::ResultExt;
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::CWD;
+use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use sys::mount::attribute;
+
+const OWN_PROGRAM: &str = "/proc/self/exe";
 
 /// A live conversation with a container's monitor: an `api::attach` socket.
 #[derive(Debug)]
@@ -16,7 +21,7 @@ pub struct Session {
 }
 
 /// Hands everything over to a new monitor. The lock goes with it and is never free in between.
-pub(crate) fn start(created: Created) -> Result<Session> {
+pub(crate) fn start(created: Created) -> error::Result<Session> {
     let Created { dir, lock, root, .. } = created;
     let words = || "can't start the container's monitor";
     let (ours, theirs) = sys::socket::message_pair().map_err(std::io::Error::from).context(words)?;
@@ -31,12 +36,63 @@ pub(crate) fn start(created: Created) -> Result<Session> {
     Ok(Session { socket: ours })
 }
 
-/// Our own program on a mount of its own that is read-only, for ever: it belongs to no mount namespace, so nobody can
-/// change it, and what is executed from it cannot be opened for writing through `/proc/<pid>/exe` (CVE-2019-5736).
-/// A copy in memory would do the same for some milliseconds more.
+/// Our own program where nobody can write to it: what is executed from there cannot be opened for writing through
+/// `/proc/<pid>/exe` (CVE-2019-5736).
+///
+/// That is a mount of its own, read-only for ever, for it belongs to no mount namespace in which it could be changed.
+/// Where the program's file cannot be found any more (an upgrade replaced it) it is a sealed copy in memory, which
+/// costs some milliseconds.
 fn sealed_program() -> std::io::Result<OwnedFd> {
-    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    let program = open_tree(CWD, "/proc/self/exe", flags)?;
-    sys::mount::set_attributes(&program, attribute::RDONLY, 0, 0, false)?;
-    Ok(program)
+    let mounted = match copy_mount("/proc/self/exe") {
+        // The program was started in another mount namespace than this one: that of a rootless user's own.
+        Err(Errno::INVAL) => by_path(),
+        other => other,
+    };
+    match mounted {
+        Ok(program) => {
+            sys::mount::set_attributes(&program, attribute::RDONLY, 0, 0, false)?;
+            Ok(program)
+        }
+        Err(Errno::INVAL | Errno::NOENT | Errno::STALE) => sealed_copy(),
+        Err(errno) => Err(errno.into()),
+    }
+}
+
+fn copy_mount(path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
+    open_tree(CWD, path, OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC)
+}
+
+/// `ESTALE` when the path is another file by now.
+fn by_path() -> Result<OwnedFd, Errno> {
+    let program = copy_mount(readlinkat(CWD, "/proc/self/exe", Vec::new())?)?;
+    let (found, own) = (fstat(&program)?, stat("/proc/self/exe")?);
+    if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) { Ok(program) } else { Err(Errno::STALE) }
+}
+
+fn sealed_copy() -> std::io::Result<OwnedFd> {
+    let mut copy = File::from(memfd_create("isolazi", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
+    std::io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
+    fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
+    // Executed through a descriptor that cannot write: a file that is open for writing cannot be executed.
+    Ok(File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_sealed_program_is_the_program_and_refuses_to_be_written() {
+        for (name, sealed) in [("copy", sealed_copy().unwrap()), ("mount", sealed_program().unwrap())] {
+            let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
+            let (mut own, mut other) = (Vec::new(), Vec::new());
+            File::open("/proc/self/exe").unwrap().read_to_end(&mut own).unwrap();
+            File::open(&path).unwrap().read_to_end(&mut other).unwrap();
+            assert!(own == other, "{name}");
+            let refused =
+                std::fs::OpenOptions::new().write(true).open(&path).map(|mut f| std::io::Write::write(&mut f, b"x"));
+            assert!(matches!(refused, Err(_) | Ok(Err(_))), "{name}: {refused:?}");
+        }
+    }
 }
