@@ -3,11 +3,10 @@
 use crate::create::Created;
 use error::ResultExt;
 use rustix::fd::{AsRawFd, OwnedFd};
-use rustix::fs::CWD;
+use rustix::fs::{CWD, MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_create, readlinkat, stat};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
-use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::fs::File;
 use std::process::{Command, Stdio};
 use sys::mount::attribute;
 
@@ -43,7 +42,7 @@ pub(crate) fn start(created: Created) -> error::Result<Session> {
 /// Where the program's file cannot be found any more (an upgrade replaced it) it is a sealed copy in memory, which
 /// costs some milliseconds.
 fn sealed_program() -> std::io::Result<OwnedFd> {
-    let mounted = match copy_mount("/proc/self/exe") {
+    let mounted = match copy_mount(OWN_PROGRAM) {
         // The program was started in another mount namespace than this one: that of a rootless user's own.
         Err(Errno::INVAL) => by_path(),
         other => other,
@@ -64,14 +63,14 @@ fn copy_mount(path: impl rustix::path::Arg) -> Result<OwnedFd, Errno> {
 
 /// `ESTALE` when the path is another file by now.
 fn by_path() -> Result<OwnedFd, Errno> {
-    let program = copy_mount(readlinkat(CWD, "/proc/self/exe", Vec::new())?)?;
-    let (found, own) = (fstat(&program)?, stat("/proc/self/exe")?);
+    let program = copy_mount(readlinkat(CWD, OWN_PROGRAM, Vec::new())?)?;
+    let (found, own) = (fstat(&program)?, stat(OWN_PROGRAM)?);
     if (found.st_dev, found.st_ino) == (own.st_dev, own.st_ino) { Ok(program) } else { Err(Errno::STALE) }
 }
 
 fn sealed_copy() -> std::io::Result<OwnedFd> {
     let mut copy = File::from(memfd_create("isolazi", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?);
-    std::io::copy(&mut File::open("/proc/self/exe")?, &mut copy)?;
+    std::io::copy(&mut File::open(OWN_PROGRAM)?, &mut copy)?;
     fcntl_add_seals(&copy, SealFlags::WRITE | SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL)?;
     // Executed through a descriptor that cannot write: a file that is open for writing cannot be executed.
     Ok(File::open(format!("/proc/self/fd/{}", copy.as_raw_fd()))?.into())
@@ -87,7 +86,7 @@ mod tests {
         for (name, sealed) in [("copy", sealed_copy().unwrap()), ("mount", sealed_program().unwrap())] {
             let path = format!("/proc/self/fd/{}", sealed.as_raw_fd());
             let (mut own, mut other) = (Vec::new(), Vec::new());
-            File::open("/proc/self/exe").unwrap().read_to_end(&mut own).unwrap();
+            File::open(OWN_PROGRAM).unwrap().read_to_end(&mut own).unwrap();
             File::open(&path).unwrap().read_to_end(&mut other).unwrap();
             assert!(own == other, "{name}");
             let refused =
