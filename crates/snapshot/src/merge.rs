@@ -101,13 +101,12 @@ pub(crate) fn settle(layers: &[Layer]) -> Result<Folders> {
             ancestors.insert(path.to_vec());
         }
     }
+    ancestors.retain(|path| !folders.contains_key(path));
     for path in ancestors {
-        if !folders.contains_key(&path) {
-            let mut found = find(layers, &path)?;
-            let best = found.iter().position(|folder| folder.described).unwrap_or(0);
-            if best < found.len() {
-                folders.insert(path, found.swap_remove(best));
-            }
+        let mut found = find(layers, &path)?;
+        let best = found.iter().position(|folder| folder.described).unwrap_or(0);
+        if best < found.len() {
+            folders.insert(path, found.swap_remove(best));
         }
     }
     Ok(folders)

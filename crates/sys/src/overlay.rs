@@ -47,7 +47,7 @@ pub struct Upper<'a> {
 /// Mounts, and returns the mount as a descriptor which `move_mount` can attach and `openat2` can read.
 pub fn mount(overlay: &Overlay) -> Result<OwnedFd> {
     match with_fsopen(overlay) {
-        Err(Failure { stage: "lowerdir+", errno: Errno::INVAL, .. }) => classic(overlay),
+        Err(failure) if failure.is_old_kernel() => classic(overlay),
         other => other.map_err(|failure| failure.worded(overlay)),
     }
 }
@@ -121,8 +121,14 @@ fn messages(context: BorrowedFd) -> Vec<String> {
 }
 
 impl Failure {
+    /// Before 6.5 overlayfs took its options as one text: it refuses `lowerdir+` only when it reads them all, or the
+    /// collector of that text (`legacy:`) refuses a comma or more than a page. Overlayfs itself is named in neither.
+    fn is_old_kernel(&self) -> bool {
+        self.errno == Errno::INVAL && !self.log.iter().any(|message| message.starts_with("overlay"))
+    }
+
     fn worded(self, overlay: &Overlay) -> Error {
-        let mut error: Error = std::io::Error::from(self.errno).into();
+        let mut error = crate::kernel::error(self.errno);
         for message in self.log.iter().rev() {
             error = error.context(message.clone());
         }
@@ -230,4 +236,22 @@ fn mount_flags(attributes: MountAttrFlags) -> MountFlags {
         .into_iter()
         .filter(|(attribute, _)| attributes.contains(*attribute))
         .fold(MountFlags::empty(), |flags, (_, flag)| flags | flag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_kernels_are_told_from_refusals() {
+        for (errno, log, old) in [
+            (Errno::INVAL, "", true),
+            (Errno::INVAL, "legacy: Option 'lowerdir+' contained comma", true),
+            (Errno::INVAL, "overlay: filesystem on /x not supported as upperdir", false),
+            (Errno::NOENT, "", false),
+        ] {
+            let log = if log.is_empty() { Vec::new() } else { vec![log.to_owned()] };
+            assert_eq!(Failure { stage: "create", errno, log: log.clone() }.is_old_kernel(), old, "{errno} {log:?}");
+        }
+    }
 }
