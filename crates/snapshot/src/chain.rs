@@ -12,7 +12,6 @@ use error::{Error, Result, ResultExt};
 use oci::Digest;
 use rustix::fs::Mode;
 use serde::{Deserialize, Serialize};
-use sha2::{Digest as _, Sha256};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -124,7 +123,7 @@ fn read(dir: &Path) -> Result<Option<Settled>> {
 
 /// OCI image-spec, config.md, "Layer ChainID". An image without layers has none; it gets the digest of nothing.
 fn chain_id(diff_ids: &[Digest]) -> Digest {
-    let hash = |text: &str| Digest::from_bytes(Sha256::digest(text).into());
+    let hash = |text: &str| Digest::of(text.as_bytes());
     let mut layers = diff_ids.iter();
     let Some(first) = layers.next() else { return hash("") };
     layers.fold(*first, |below, layer| hash(&format!("{below} {layer}")))

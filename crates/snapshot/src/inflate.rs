@@ -4,7 +4,7 @@
 use crate::limits::{Limits, ZSTD_WINDOW_LOG};
 use error::{Error, Result, ResultExt};
 use oci::Digest;
-use sha2::{Digest as _, Sha256};
+use oci::digest::Hasher;
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -97,7 +97,7 @@ pub(crate) fn inflate(
 }
 
 fn pump(tar: &mut dyn Read, feed: &Feed, limits: &Limits) -> Result<Digest> {
-    let mut hash = Sha256::new();
+    let mut hash = Hasher::new();
     let mut total = 0u64;
     loop {
         let mut piece = feed.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE_BYTES));
@@ -112,7 +112,7 @@ fn pump(tar: &mut dyn Read, feed: &Feed, limits: &Limits) -> Result<Digest> {
         let last = length == 0;
         let sent = feed.full.send(if last { Piece::End } else { Piece::Bytes(piece) });
         if last || sent.is_err() {
-            return Ok(Digest::from_bytes(hash.finalize().into()));
+            return Ok(hash.finish());
         }
     }
 }

@@ -5,7 +5,6 @@
 
 use error::Result;
 use oci::Digest;
-use sha2::{Digest as _, Sha256};
 use snapshot::{Flavour, Limits, Store, Unpacked};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
@@ -169,7 +168,7 @@ pub fn tar(entries: &[Entry]) -> Vec<u8> {
 }
 
 pub fn diff_id(tar: &[u8]) -> Digest {
-    Digest::from_bytes(Sha256::digest(tar).into())
+    Digest::of(tar)
 }
 
 /// A folder that goes when the test ends.
