@@ -41,7 +41,7 @@ pub(crate) fn start(created: Created) -> error::Result<Session> {
 /// That is a mount of its own, read-only for ever, for it belongs to no mount namespace in which it could be changed.
 /// Where the program's file cannot be found any more (an upgrade replaced it) it is a sealed copy in memory, which
 /// costs some milliseconds.
-fn sealed_program() -> std::io::Result<OwnedFd> {
+fn sealed_program() -> error::Result<OwnedFd> {
     let mounted = match copy_mount(OWN_PROGRAM) {
         // The program was started in another mount namespace than this one: that of a rootless user's own.
         Err(Errno::INVAL) => by_path(),
@@ -49,11 +49,11 @@ fn sealed_program() -> std::io::Result<OwnedFd> {
     };
     match mounted {
         Ok(program) => {
-            sys::mount::set_attributes(&program, attribute::RDONLY, 0, 0, false)?;
+            sys::mount::set_attributes(&program, attribute::RDONLY, 0, 0, false).map_err(sys::kernel::error)?;
             Ok(program)
         }
-        Err(Errno::INVAL | Errno::NOENT | Errno::STALE) => sealed_copy(),
-        Err(errno) => Err(errno.into()),
+        Err(Errno::INVAL | Errno::NOENT | Errno::STALE) => Ok(sealed_copy()?),
+        Err(errno) => Err(sys::kernel::error(errno)),
     }
 }
 

@@ -5,7 +5,7 @@ use crate::options::{self, Options};
 use crate::plan::{CapabilityPlan, FsStep, Plan, ProcessPlan, RootPlan, Source, Text};
 use error::{Error, Kind, Result, ResultExt};
 use oci::capabilities::Capability;
-use oci::runtime::{Linux, Mount, NamespaceKind, Process, Spec};
+use oci::runtime::{Linux, Mount, NamespaceKind, Process, Rlimit, Spec};
 use std::borrow::Cow;
 use std::path::Path;
 use sys::process::namespace;
@@ -36,7 +36,13 @@ pub fn compile(spec: &Spec, host: &Host, host_target: &Path) -> Result<Plan> {
     let linux = spec.linux.as_ref().unwrap_or(&none);
     refuse_unsupported(spec, linux)?;
     let (namespaces, new_cgroup_namespace) = namespaces(linux)?;
-    let optional = |name: &str, field| if name.is_empty() { Ok(None) } else { text(name, field).map(Some) };
+    let optional = |name: &str, field: &str| match name {
+        "" => Ok(None),
+        _ if namespaces & namespace::UTS == 0 => {
+            Err(Error::invalid(format!("config.json: `{field}` would be the host's: a uts namespace is missing")))
+        }
+        name => text(name, field).map(Some),
+    };
     Ok(Plan {
         namespaces,
         new_cgroup_namespace,
@@ -58,6 +64,8 @@ fn refuse_unsupported(spec: &Spec, linux: &Linux) -> Result<()> {
     let asked = [
         ("hooks", spec.hooks != oci::runtime::Hooks::default()),
         ("linux.uidMappings", !linux.uid_mappings.is_empty()),
+        ("linux.gidMappings", !linux.gid_mappings.is_empty()),
+        ("linux.cgroupsPath", !linux.cgroups_path.is_empty()),
         ("linux.sysctl", !linux.sysctl.is_empty()),
         ("linux.devices", !linux.devices.is_empty()),
         ("linux.resources", linux.resources.is_some()),
@@ -115,7 +123,8 @@ fn root(spec: &Spec, linux: &Linux, host_target: &Path) -> Result<RootPlan> {
         steps.push(mount_step(mount, index, &mut sources)?);
     }
     // Whoever shows the host's whole /dev gets it as it is.
-    if !steps.iter().any(|step| matches!(step, FsStep::Bind { target, .. } if target.lossy() == "/dev")) {
+    let is_dev = |target: &Text| Path::new(&*target.lossy()) == Path::new("/dev");
+    if !steps.iter().any(|step| matches!(step, FsStep::Bind { target, .. } if is_dev(target))) {
         for name in DEVICES {
             let path = text(format!("/dev/{name}"), "devices")?;
             steps.push(FsStep::Bind { source: add_device(&mut sources, path.clone()), target: path });
@@ -125,8 +134,10 @@ fn root(spec: &Spec, linux: &Linux, host_target: &Path) -> Result<RootPlan> {
         }
     }
     let null_source = add_device(&mut sources, text("/dev/null", "devices")?);
-    let paths =
-        |paths: &[String], field: &str| paths.iter().map(|path| inside(path, field)).collect::<Result<Vec<_>>>();
+    let paths = |paths: &[String], field: &str| {
+        let inside = |(index, path): (usize, &String)| inside(path, &format!("{field}[{index}]"));
+        paths.iter().enumerate().map(inside).collect::<Result<Vec<_>>>()
+    };
     let host_target = std::os::unix::ffi::OsStrExt::as_bytes(host_target.as_os_str());
     Ok(RootPlan {
         host_target: text(host_target, "root.path")?,
@@ -140,7 +151,7 @@ fn root(spec: &Spec, linux: &Linux, host_target: &Path) -> Result<RootPlan> {
 }
 
 fn add_device(sources: &mut Vec<Source>, host_path: Text) -> usize {
-    let propagation = options::parse(&[], "").map_or(0, |none| none.propagation);
+    let propagation = options::PRIVATE;
     sources.push(Source { host_path, recursive: false, attributes: (0, 0), attributes_recursive: false, propagation });
     sources.len() - 1
 }
@@ -157,7 +168,7 @@ fn inside(path: &str, field: &str) -> Result<Text> {
 fn mount_step(mount: &Mount, index: usize, sources: &mut Vec<Source>) -> Result<FsStep> {
     let field = |name: &str| format!("mounts[{index}].{name}");
     let target = inside(&mount.destination, &field("destination"))?;
-    let parsed = options::parse(&mount.options, &mount.destination)?;
+    let parsed = options::parse(&mount.options, &field("options"))?;
     if !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty() {
         return Err(Error::new(Kind::Unsupported, format!("config.json: `{}` is not supported", field("uidMappings"))));
     }
@@ -171,12 +182,21 @@ fn mount_step(mount: &Mount, index: usize, sources: &mut Vec<Source>) -> Result<
         sources.push(Source { host_path, recursive, attributes: (set, clear), attributes_recursive, propagation });
         return Ok(FsStep::Bind { source: sources.len() - 1, target });
     }
+    if mount.kind.is_empty() {
+        return Err(Error::invalid(format!("config.json: `{}` is missing", field("type"))));
+    }
+    if parsed.propagation != options::PRIVATE {
+        let message = format!("config.json: `{}`: only a bind mount can be shared or a slave", field("options"));
+        return Err(Error::new(Kind::Unsupported, message));
+    }
     let fstype = if mount.kind == "cgroup" { "cgroup2" } else { &mount.kind };
     Ok(FsStep::Mount {
         fstype: text(fstype, &field("type"))?,
+        source: if mount.source.is_empty() { None } else { Some(text(&*mount.source, &field("source"))?) },
         parameters: parsed.parameters,
         attributes: parsed.set,
         target,
+        plain: matches!(fstype, "proc" | "sysfs"),
     })
 }
 
@@ -193,18 +213,21 @@ fn process_plan(process: &Process, linux: &Linux, host: &Host) -> Result<Process
         }
         None => (Cow::Borrowed(&[][..]), 0),
     };
-    let strings =
-        |values: &[String], field: &str| values.iter().map(|v| text(v.as_str(), field)).collect::<Result<_>>();
+    let strings = |values: &[String], field: &str| {
+        let text = |(index, value): (usize, &String)| text(value.as_str(), &format!("{field}[{index}]"));
+        values.iter().enumerate().map(text).collect::<Result<_>>()
+    };
+    let user = &process.user;
     Ok(ProcessPlan {
         terminal: process.terminal.then(|| {
             let size = process.console_size.unwrap_or_default();
             (u16::try_from(size.height).unwrap_or(0), u16::try_from(size.width).unwrap_or(0))
         }),
-        uid: process.user.uid,
-        gid: process.user.gid,
-        groups: host.may_set_groups.then(|| process.user.additional_gids.clone()),
-        umask: process.user.umask.unwrap_or(0o022),
-        rlimits: process.rlimits.iter().map(rlimit).collect::<Result<_>>()?,
+        uid: id(user.uid, "process.user.uid")?,
+        gid: id(user.gid, "process.user.gid")?,
+        groups: host.may_set_groups.then(|| groups(&user.additional_gids)).transpose()?,
+        umask: user.umask.unwrap_or(0o022),
+        rlimits: rlimits(&process.rlimits)?,
         oom_score_adj: process.oom_score_adj,
         capabilities: capabilities(process, host)?,
         no_new_privileges: process.no_new_privileges,
@@ -235,40 +258,42 @@ fn candidates(process: &Process) -> Result<(Vec<Text>, bool)> {
     Ok((path.split(':').map(candidate).collect::<Result<_>>()?, true))
 }
 
-fn rlimit(limit: &oci::runtime::Rlimit) -> Result<(u32, u64, u64)> {
-    /// getrlimit(2), in the kernel's order.
-    const NAMES: [&str; 16] = [
-        "CPU",
-        "FSIZE",
-        "DATA",
-        "STACK",
-        "CORE",
-        "RSS",
-        "NPROC",
-        "NOFILE",
-        "MEMLOCK",
-        "AS",
-        "LOCKS",
-        "SIGPENDING",
-        "MSGQUEUE",
-        "NICE",
-        "RTPRIO",
-        "RTTIME",
-    ];
-    let number = limit.kind.strip_prefix("RLIMIT_").and_then(|name| NAMES.iter().position(|known| *known == name));
-    let number = number.and_then(|number| u32::try_from(number).ok());
-    let number = number
-        .ok_or_else(|| Error::invalid(format!("config.json: `process.rlimits`: unknown limit `{}`", limit.kind)))?;
-    Ok((number, limit.soft, limit.hard))
+/// The kernel takes −1 for "as it is" (setresuid(2)): such a payload would stay root.
+fn id(id: u32, field: &str) -> Result<u32> {
+    if id == u32::MAX { Err(Error::invalid(format!("config.json: `{field}`: {id} is no id"))) } else { Ok(id) }
+}
+
+fn groups(ids: &[u32]) -> Result<Vec<u32>> {
+    let group = |(index, gid): (usize, &u32)| id(*gid, &format!("process.user.additionalGids[{index}]"));
+    ids.iter().enumerate().map(group).collect()
+}
+
+fn rlimits(limits: &[Rlimit]) -> Result<Vec<(u32, u64, u64)>> {
+    let mut plan: Vec<(u32, u64, u64)> = Vec::with_capacity(limits.len());
+    for (index, limit) in limits.iter().enumerate() {
+        let bad = |why: &str| Err(Error::invalid(format!("config.json: `process.rlimits[{index}]`: {why}")));
+        let Some(number) = crate::rlimits::number(&limit.kind) else {
+            return bad(&format!("unknown limit `{}`", limit.kind));
+        };
+        if limit.soft > limit.hard {
+            return bad(&format!("the soft limit {} is above the hard limit {}", limit.soft, limit.hard));
+        }
+        if plan.iter().any(|(other, ..)| *other == number) {
+            return bad(&format!("`{}` is given twice", limit.kind));
+        }
+        plan.push((number, limit.soft, limit.hard));
+    }
+    Ok(plan)
 }
 
 fn capabilities(process: &Process, host: &Host) -> Result<CapabilityPlan> {
     let last = host.last_capability;
     let Some(sets) = &process.capabilities else { return Ok(CapabilityPlan { last, ..CapabilityPlan::default() }) };
-    let bits = |names: &[String]| -> Result<u64> {
+    let bits = |names: &[String], set: &str| -> Result<u64> {
         let mut bits = 0;
-        for name in names {
-            let number = Capability::parse(name).context(|| "config.json: `process.capabilities`")?.bit();
+        for (index, name) in names.iter().enumerate() {
+            let field = || format!("config.json: `process.capabilities.{set}[{index}]`");
+            let number = Capability::parse(name).context(field)?.bit();
             // A capability that this kernel does not know cannot be given; runc leaves it out, too.
             if number <= last {
                 bits |= 1 << number;
@@ -276,12 +301,15 @@ fn capabilities(process: &Process, host: &Host) -> Result<CapabilityPlan> {
         }
         Ok(bits)
     };
+    let permitted = bits(&sets.permitted, "permitted")?;
+    let inheritable = bits(&sets.inheritable, "inheritable")?;
     Ok(CapabilityPlan {
-        bounding: bits(&sets.bounding)?,
-        effective: bits(&sets.effective)?,
-        permitted: bits(&sets.permitted)?,
-        inheritable: bits(&sets.inheritable)?,
-        ambient: bits(&sets.ambient)?,
+        bounding: bits(&sets.bounding, "bounding")?,
+        // What the kernel would refuse is left out: a start should not fail for it (config.md, `capabilities`).
+        effective: bits(&sets.effective, "effective")? & permitted,
+        permitted,
+        inheritable,
+        ambient: bits(&sets.ambient, "ambient")? & permitted & inheritable,
         last,
     })
 }

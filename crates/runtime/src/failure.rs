@@ -13,7 +13,7 @@ use rustix::io::Errno;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stage {
-    /// A session and keyring of its own.
+    /// A session (0), signals (1) and a keyring (2) of its own, its end with the monitor's (3–5).
     Session,
     /// A cgroup namespace.
     Cgroup,
@@ -21,7 +21,7 @@ pub(crate) enum Stage {
     Hostname,
     /// The loopback interface.
     Loopback,
-    /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4).
+    /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4), its top (5).
     Root,
     /// Index of [`FsStep`].
     Step,
@@ -51,7 +51,7 @@ pub(crate) enum Stage {
     NoNewPrivileges,
     /// The seccomp filter.
     Seccomp,
-    /// Descriptors closed (0), executed (1), a file that is there but lacks its interpreter (2), a directory (3).
+    /// Made ready (0), executed (1), a file that is there but lacks its interpreter (2), a directory (3).
     Exec,
 }
 
@@ -115,6 +115,7 @@ impl Failure {
         let index = self.index as usize;
         let name = |texts: &[crate::plan::Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
         let what = match self.stage {
+            Stage::Session if index == 2 => "can't make a keyring for the container".to_owned(),
             Stage::Session => "can't make a session for the container".to_owned(),
             Stage::Cgroup => "can't make a cgroup namespace".to_owned(),
             Stage::Hostname => "can't set the host name".to_owned(),
@@ -126,7 +127,10 @@ impl Failure {
             Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
             Stage::ReadonlyRoot => "can't make the root file system read-only".to_owned(),
             Stage::Stdio => "can't hand over standard input, output and error".to_owned(),
-            Stage::Rlimit => "can't set a resource limit".to_owned(),
+            Stage::Rlimit => {
+                let number = plan.process.rlimits.get(index).map_or(u32::MAX, |limit| limit.0);
+                format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(number).unwrap_or("?"))
+            }
             Stage::OomScore => "can't set the OOM score".to_owned(),
             Stage::Cwd => format!("can't enter the working directory `{}`", plan.process.cwd.lossy()),
             Stage::Bounding => format!("can't drop capability {index} from the bounding set"),
@@ -136,9 +140,15 @@ impl Failure {
             Stage::Seccomp => "can't load the seccomp filter".to_owned(),
             Stage::Exec => "can't close what the payload must not have".to_owned(),
         };
-        let mut error = Error::from(std::io::Error::from(self.errno)).context(what);
-        // The object is not found *inside*; that is no "not found" of the request.
-        error.kind = if self.errno == Errno::NOSPC { Kind::Unavailable } else { Kind::Denied };
+        let mut error = sys::kernel::error(self.errno).context(what);
+        error.kind = match error.kind {
+            kind @ (Kind::Unavailable | Kind::Unsupported) => kind,
+            // An object that is not found *inside* is no "not found" of the request.
+            _ => Kind::Denied,
+        };
+        if self.stage == Stage::Session && self.errno == Errno::DQUOT {
+            error = error.hint("the user's quota of keyrings is used up: raise `sysctl kernel.keys.maxkeys`");
+        }
         if self.stage == Stage::User && self.errno == Errno::INVAL {
             error = error.hint(
                 "the id is outside this user's range: give it more in /etc/subuid and /etc/subgid (package `uidmap`)",

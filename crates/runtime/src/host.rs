@@ -3,6 +3,9 @@
 use error::{Result, ResultExt};
 use std::path::PathBuf;
 
+/// How many capabilities the sets of capset(2) have room for.
+const MOST_CAPABILITIES: u8 = 64;
+
 /// What the kernel and the user's position in it allow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Host {
@@ -24,7 +27,7 @@ impl Host {
         let last = sys::read::small(c"/proc/sys/kernel/cap_last_cap")
             .map_err(std::io::Error::from)
             .context(|| "can't read `/proc/sys/kernel/cap_last_cap`")?;
-        let last_capability = last.trim().parse().unwrap_or(40);
+        let last_capability = last.trim().parse().unwrap_or(40).min(MOST_CAPABILITIES - 1);
         let user_namespace = !sys::read::small(c"/proc/self/uid_map").is_ok_and(|map| is_whole(&map));
         let may_set_groups =
             !user_namespace || sys::read::small(c"/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");

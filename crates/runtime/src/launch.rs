@@ -1,7 +1,7 @@
 //! From a plan to a running payload: one `clone3`, then wait until it is executed or says why not.
 
 use crate::failure::Failure;
-use crate::init::{self, CONSOLE_MESSAGE, Inherited};
+use crate::init::{self, CONSOLE_MESSAGE, EXECUTING_MESSAGE, Inherited};
 use crate::plan::{Plan, Text};
 use crate::sources;
 use error::{Error, Kind, Result, ResultExt};
@@ -32,8 +32,9 @@ pub struct Running {
     pub console: Option<OwnedFd>,
 }
 
-/// Starts the payload. The caller must be single-threaded, and must close its own descriptors of the root afterwards,
-/// or the root's file system outlives the container.
+/// Starts the payload, which is killed when the calling thread ends. The caller must close its own descriptors of the
+/// root afterwards, or the root's file system outlives the container; and it must not ignore SIGCHLD, or nobody could
+/// wait for the payload.
 ///
 /// # Errors
 /// `CommandNotFound`, `NotExecutable`, or whatever the init could not do; the child is gone then.
@@ -49,33 +50,49 @@ pub fn launch(plan: &Plan, with: &Launch<'_>) -> Result<Running> {
     // SAFETY: the child runs only the init, which allocates nothing, takes no lock and never returns.
     let child = unsafe { clone3(what) }.map_err(refused)?;
     let Some(child) = child else {
+        // Else the init would hold the parent's end itself and never see that the parent is gone.
+        drop(report);
         let report = child_report.as_fd();
         init::run(plan, &Inherited { root: with.root, sources: &sources, stdio: with.stdio, report, tables: &tables })
     };
     drop(child_report);
     drop(sources);
-    match listen(&report) {
-        Ok((console, None)) => Ok(Running { pid: child.pid, pidfd: child.pidfd, console }),
-        Ok((_, Some(failure))) => Err(reap(child.pid, failure.explain(plan))),
-        Err(error) => Err(reap(child.pid, error)),
-    }
+    let error = match listen(&report) {
+        Ok(Heard { failure: Some(failure), .. }) => failure.explain(plan),
+        Ok(Heard { executing: true, console, .. }) => {
+            return Ok(Running { pid: child.pid, pidfd: child.pidfd, console });
+        }
+        Ok(_) => Error::new(Kind::Unavailable, "the container's init was killed before it could start the command")
+            .hint("did the machine or the container run out of memory?"),
+        Err(error) => error,
+    };
+    Err(reap(child.pid, error))
 }
 
 fn owned(text: &Text) -> CString {
     text.c().to_owned()
 }
 
-/// What the init says until its end of the socket closes: by exec, or by its death.
-fn listen(report: &OwnedFd) -> Result<(Option<OwnedFd>, Option<Failure>)> {
-    let (mut console, mut failure) = (None, None);
+/// What the init said.
+#[derive(Default)]
+struct Heard {
+    console: Option<OwnedFd>,
+    executing: bool,
+    failure: Option<Failure>,
+}
+
+/// Listens until the init's end of the socket closes: by exec, or by its death.
+fn listen(report: &OwnedFd) -> Result<Heard> {
+    let mut heard = Heard::default();
     loop {
         let mut message = [0; 16];
         let received = sys::socket::receive(report, &mut message, RecvFlags::empty());
         let (length, fd) = received.map_err(std::io::Error::from).context(|| "can't hear from the container's init")?;
         match &message[..length] {
-            [] => return Ok((console, failure)),
-            CONSOLE_MESSAGE => console = fd,
-            bytes => failure = Failure::decode(bytes),
+            [] => return Ok(heard),
+            CONSOLE_MESSAGE => heard.console = fd,
+            EXECUTING_MESSAGE => heard.executing = true,
+            bytes => heard.failure = Failure::decode(bytes),
         }
     }
 }
@@ -89,10 +106,9 @@ fn reap(pid: Pid, error: Error) -> Error {
 }
 
 fn refused(errno: rustix::io::Errno) -> Error {
-    let error = Error::from(std::io::Error::from(errno)).context("can't make the container's namespaces (clone3)");
+    let error = sys::kernel::error(errno).context("can't make the container's namespaces (clone3)");
     match errno {
         rustix::io::Errno::PERM => error.hint("this needs root, or user namespaces for ordinary users"),
-        rustix::io::Errno::NOSYS => Error::new(Kind::Unsupported, "this kernel is too old: clone3 came with 5.3"),
         rustix::io::Errno::NOSPC | rustix::io::Errno::USERS => {
             error.hint("a limit of /proc/sys/user/max_*_namespaces is reached")
         }

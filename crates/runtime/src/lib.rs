@@ -12,6 +12,7 @@ mod init;
 mod launch;
 mod options;
 pub mod plan;
+mod rlimits;
 pub mod seccomp;
 mod sources;
 

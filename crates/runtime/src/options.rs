@@ -4,6 +4,9 @@ use crate::plan::Text;
 use error::{Error, Result};
 use sys::mount::attribute;
 
+/// The propagation of whatever says nothing else.
+pub(crate) const PRIVATE: u64 = propagation::PRIVATE;
+
 /// `MS_*` propagation types (mount(2)).
 mod propagation {
     pub(super) const UNBINDABLE: u64 = 1 << 17;
@@ -31,8 +34,8 @@ pub(crate) struct Options {
     pub parameters: Vec<(Text, Option<Text>)>,
 }
 
-/// Parses the options of the mount on `destination`.
-pub(crate) fn parse(options: &[String], destination: &str) -> Result<Options> {
+/// Parses the options that stand in `field`.
+pub(crate) fn parse(options: &[String], field: &str) -> Result<Options> {
     let mut parsed = Options {
         bind: false,
         recursive: false,
@@ -42,11 +45,11 @@ pub(crate) fn parse(options: &[String], destination: &str) -> Result<Options> {
         propagation: propagation::PRIVATE,
         parameters: Vec::new(),
     };
-    for option in options {
+    for (index, option) in options.iter().enumerate() {
         if !parsed.take_flag(option) {
             let (key, value) = option.split_once('=').map_or((option.as_str(), None), |(k, v)| (k, Some(v)));
             let text = |text: &str| {
-                Text::new(text).ok_or_else(|| Error::invalid(format!("mount on `{destination}`: option with a NUL")))
+                Text::new(text).ok_or_else(|| Error::invalid(format!("config.json: `{field}[{index}]` has a NUL byte")))
             };
             parsed.parameters.push((text(key)?, value.map(text).transpose()?));
         }

@@ -101,12 +101,17 @@ pub enum FsStep {
     Mount {
         /// `proc`, `tmpfs` …
         fstype: Text,
+        /// What `/proc/mounts` names it after; for some file systems the device.
+        source: Option<Text>,
         /// Parameters of the file system, with or without a value.
         parameters: Vec<(Text, Option<Text>)>,
         /// `MOUNT_ATTR_*`.
         attributes: u64,
         /// Directory; made when absent.
         target: Text,
+        /// The target must be where its name says: no links on the way. What is masked later lies below it, and a link
+        /// into a shared folder could be moved away in between (CVE-2019-19921, CVE-2023-27561).
+        plain: bool,
     },
     /// A source; the target is made a directory or a file as the source is.
     Bind {

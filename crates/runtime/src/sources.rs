@@ -13,7 +13,7 @@ use rustix::mount::{OpenTreeFlags, open_tree};
 pub(crate) fn open(plan: &Plan) -> Result<Vec<OwnedFd>> {
     let open = |source: &Source| {
         let path = || format!("can't open `{}` to mount it", source.host_path.lossy());
-        open_source(source).map_err(std::io::Error::from).context(path)
+        open_source(source).map_err(sys::kernel::error).context(path)
     };
     plan.root.sources.iter().map(open).collect()
 }

@@ -1,6 +1,7 @@
 //! The terminal of the payload: made in the container's own devpts, so that `tty` inside finds its name.
 
-use super::root::{attach_file, clone_tree, open};
+use super::paths::open;
+use super::root::{attach_file, clone_tree};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
 use crate::plan::Plan;

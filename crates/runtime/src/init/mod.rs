@@ -1,12 +1,14 @@
 //! The init: runs in the child between clone and exec, and only obeys the plan.
 //!
 //! No allocation, no lock, no formatting, no `std::fs`, no logging. A failure is a stage, an index and an errno,
-//! written to the report socket; the parent puts it into words. On success nothing is written: the socket closes by
-//! itself when the payload is executed.
+//! written to the report socket; the parent puts it into words. Success is one byte before the exec, and that the socket
+//! then closes by itself.
 
 mod console;
 pub(crate) use console::CONSOLE_MESSAGE;
+mod paths;
 mod process;
+pub(crate) use process::EXECUTING_MESSAGE;
 mod root;
 
 use crate::failure::{Failure, Stage};
@@ -56,9 +58,11 @@ pub(crate) fn run(plan: &Plan, inherited: &Inherited<'_>) -> ! {
 /// The order is the security of it: each reason stands beside the step.
 fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<std::convert::Infallible> {
     process::enter_session()?;
+    process::set_oom_score(&plan.process)?; // through the host's `/proc`
     process::name_host(plan)?;
+    let early = root::make_early(plan)?; // while the host's proc and sysfs are to be seen
     root::switch(plan, inherited)?; // from here on every path is the container's
-    root::build(plan, inherited)?;
+    root::build(plan, inherited, early)?;
     let console = console::open_console(plan, inherited)?; // needs the container's own devpts
     root::hide(plan, inherited)?; // while still privileged
     process::take_stdio(&plan.process, inherited, console)?;

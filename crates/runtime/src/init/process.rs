@@ -1,19 +1,27 @@
 //! From a root file system to the payload: who it is, what it may, and the exec.
 
-use super::root::{make_dirs, open};
+use super::paths::make_dirs;
 use super::{At, Done, Inherited};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, fstat, statat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, fstat, open, statat,
+};
 use rustix::io::Errno;
+use rustix::net::SendFlags;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_keep_capabilities, set_no_new_privs,
     set_thread_res_gid, set_thread_res_uid,
 };
 use std::convert::Infallible;
+use std::io::IoSlice;
+
+/// The message that says that the payload is executed next. An end of the conversation without it means that the init
+/// was killed on its way.
+pub(crate) const EXECUTING_MESSAGE: &[u8] = b"x";
 
 /// The first descriptor that the payload must not have.
 const FIRST_FOREIGN_FD: u32 = 3;
@@ -23,6 +31,15 @@ pub(super) fn enter_session() -> Done {
     setsid().at(Stage::Session, 0)?;
     sys::process::reset_signals().at(Stage::Session, 1)?;
     sys::process::join_new_session_keyring().at(Stage::Session, 2)
+}
+
+/// Written through the host's `/proc`: what stands at that place in the container may be anything.
+pub(super) fn set_oom_score(plan: &ProcessPlan) -> Done {
+    let Some(score) = plan.oom_score_adj else { return Ok(()) };
+    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
+    let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty()).at(Stage::OomScore, 0)?;
+    let mut digits = [0; 12];
+    rustix::io::write(&file, decimal(score, &mut digits)).at(Stage::OomScore, 1).map(drop)
 }
 
 /// What has a name: cgroup root, host name, loopback.
@@ -77,11 +94,6 @@ pub(super) fn take_stdio(plan: &ProcessPlan, inherited: &Inherited<'_>, console:
 pub(super) fn limit(plan: &ProcessPlan) -> Done {
     for (index, &(resource, soft, hard)) in plan.rlimits.iter().enumerate() {
         sys::limits::set(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).at(Stage::Rlimit, index)?;
-    }
-    if let Some(score) = plan.oom_score_adj {
-        let file = open(c"/proc/self/oom_score_adj", OFlags::WRONLY).at(Stage::OomScore, 0)?;
-        let mut digits = [0; 12];
-        rustix::io::write(&file, decimal(score, &mut digits)).at(Stage::OomScore, 1)?;
     }
     umask(Mode::from_raw_mode(plan.umask));
     Ok(())
@@ -141,10 +153,14 @@ pub(super) fn restrict(plan: &ProcessPlan) -> Done {
         permitted: CapabilitySet::from_bits_retain(caps.permitted),
         inheritable: CapabilitySet::from_bits_retain(caps.inheritable),
     };
-    set_capabilities(None, sets).at(Stage::Capabilities, 2)?;
+    set_capabilities(None, sets).or_else(|errno| set_possible(errno, sets)).at(Stage::Capabilities, 2)?;
     for capability in 0..=caps.last {
         if caps.ambient & 1 << capability != 0 {
-            sys::process::raise_ambient(capability).at(Stage::Capabilities, 3)?;
+            match sys::process::raise_ambient(capability) {
+                // It could not become permitted.
+                Ok(()) | Err(Errno::PERM) => {}
+                Err(errno) => return Err(errno).at(Stage::Capabilities, 3),
+            }
         }
     }
     if plan.no_new_privileges && !filter.is_empty() {
@@ -153,10 +169,23 @@ pub(super) fn restrict(plan: &ProcessPlan) -> Done {
     Ok(())
 }
 
+/// A start should not fail because we ourselves lack some of the capabilities (config.md, `capabilities`), as in a
+/// container of somebody else's: those are left out.
+fn set_possible(refused: Errno, sets: CapabilitySets) -> Result<(), Errno> {
+    if refused != Errno::PERM {
+        return Err(refused);
+    }
+    let now = rustix::thread::capabilities(None)?;
+    let permitted = sets.permitted & now.permitted;
+    let inheritable = sets.inheritable & (now.permitted | now.inheritable);
+    set_capabilities(None, CapabilitySets { effective: sets.effective & permitted, permitted, inheritable })
+}
+
 /// Everything that is not the payload's is closed, not merely marked: a path such as `/proc/self/fd/5/bin/sh` is
 /// resolved before close-on-exec happens.
 pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     let report = keep_only(inherited).at(Stage::Exec, 0)?;
+    sys::socket::send(&report, &[IoSlice::new(EXECUTING_MESSAGE)], None, SendFlags::empty()).at(Stage::Exec, 0)?;
     let mut worst = Failure { stage: Stage::Exec, index: 1, errno: Errno::NOENT };
     for path in &plan.process.candidates {
         let errno = inherited.tables.execute(path.c());
@@ -183,7 +212,7 @@ pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible
     }
     // `inherited.report` is closed by now: the failure goes out by the copy that was kept, and the process ends here.
     let bytes = worst.encode();
-    let _ = sys::socket::send(&report, &[std::io::IoSlice::new(&bytes)], None, rustix::net::SendFlags::empty());
+    let _ = sys::socket::send(&report, &[IoSlice::new(&bytes)], None, SendFlags::empty());
     sys::process::exit_now(127)
 }
 

@@ -1,38 +1,74 @@
 //! The root file system as the payload will see it.
 //!
 //! The root is switched first, so that every later path starts at the container's own `/` and cannot name a file of
-//! the host; targets are resolved without magic links (`/proc/self/fd/…`), the one way that would be left. What comes
-//! from the host was opened before the clone and travels as a detached mount.
+//! the host; `paths` says how they are resolved. What comes from the host was opened before the clone and travels as a
+//! detached mount.
 
+use super::paths::{make_dirs, make_file, make_link, make_plain_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
 use crate::plan::{FsStep, Plan, Text};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, mknodat, openat2, symlinkat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
     fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, mount_move, move_mount,
     open_tree, unmount,
 };
-use rustix::process::{chdir, chroot, fchdir};
+use rustix::process::{PidfdFlags, chdir, chroot, fchdir, getpid, pidfd_open};
+use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use std::ffi::CStr;
 use sys::mount::{attribute, new_mount, pivot_root_here, set_attributes};
 
-/// Longest path that a step may name (`PATH_MAX` of linux/limits.h).
-const PATH_MAX: usize = 4096;
+/// How many file systems can be made before the root is switched. A spec has one proc and one sysfs; more than these
+/// are made in their turn, which only a user namespace forbids.
+const EARLY_MOUNTS: usize = 4;
+
+/// File systems made before the root is switched, by their place among the steps of that kind.
+pub(super) type Early = [Option<OwnedFd>; EARLY_MOUNTS];
+
+/// Makes proc and sysfs while the host's are still to be seen: in a user namespace the kernel grants new ones only then
+/// (mount_namespaces(7), "Restrictions on mount namespaces"). The host's tree must be gone before the first path of the
+/// container is resolved: as long as it is stacked on the new root, any `..` that comes to the root leads to it.
+pub(super) fn make_early(plan: &Plan) -> Done<Early> {
+    let mut early = [const { None }; EARLY_MOUNTS];
+    let mut places = early.iter_mut();
+    for (index, step) in plan.root.steps.iter().enumerate() {
+        if let FsStep::Mount { fstype, source, parameters, attributes, plain: true, .. } = step
+            && let Some(place) = places.next()
+        {
+            *place = Some(mount(fstype, source.as_ref(), parameters, *attributes).at(Stage::Step, index)?);
+        }
+    }
+    Ok(early)
+}
 
 /// Attaches the root in our own mount namespace and makes it `/`.
 pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
-    // Nothing that happens here may reach the host, and nothing of the host may reach here later.
-    mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).at(Stage::Root, 0)?;
     let target = plan.root.host_target.c();
-    move_mount(inherited.root, c"", CWD, target, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH).at(Stage::Root, 1)?;
+    // Nothing that happens here may reach the host, and nothing of the host may reach here later.
+    match mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE) {
+        Ok(()) => {
+            let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+            move_mount(inherited.root, c"", CWD, target, flags).at(Stage::Root, 1)?;
+        }
+        // `/` is no mount point: we are in a chroot.
+        Err(Errno::INVAL) => {
+            let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+            let target = rustix::fs::open(target, flags, Mode::empty()).at(Stage::Root, 1)?;
+            leave_chroot().at(Stage::Root, 0)?;
+            mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).at(Stage::Root, 0)?;
+            attach(inherited.root, &target).at(Stage::Root, 1)?;
+        }
+        Err(errno) => return Err(errno).at(Stage::Root, 0),
+    }
     fchdir(inherited.root).at(Stage::Root, 2)?;
     match pivot_root_here() {
         // The old root is stacked on the new one at this point; detaching it leaves only ours.
         Ok(()) => unmount(c".", UnmountFlags::DETACH).at(Stage::Root, 4)?,
-        // pivot_root(2) refuses when `/` is no mount point or the initramfs: cover `/` and enter what covers it.
+        // The initramfs cannot be pivoted away (pivot_root(2)): cover it, and enter what covers it. As it is the root of
+        // the whole namespace, `..` from wherever one gets out of a chroot leads to what covers it, too.
         Err(Errno::INVAL) => {
             mount_move(c".", c"/").at(Stage::Root, 3)?;
             chroot(c".").at(Stage::Root, 4)?;
@@ -42,12 +78,25 @@ pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     chdir(c"/").at(Stage::Root, 5)
 }
 
+/// Goes to the root of our mount namespace, which is what joining one does (setns(2), with a pidfd since kernel 5.8).
+/// In a chroot we could only stack the new root on a folder of the old tree, and a payload with CAP_SYS_CHROOT would
+/// climb out of it.
+fn leave_chroot() -> Result<(), Errno> {
+    let ourselves = pidfd_open(getpid(), PidfdFlags::empty())?;
+    move_into_thread_name_spaces(ourselves.as_fd(), ThreadNameSpaceType::MOUNT)
+}
+
 /// Every step, in order.
-pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
+pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>, early: Early) -> Done {
+    let mut early = early.into_iter().flatten();
     for (index, step) in plan.root.steps.iter().enumerate() {
         let done = match step {
-            FsStep::Mount { fstype, parameters, attributes, target } => {
-                mount(fstype, parameters, *attributes).and_then(|mount| attach_dir(mount.as_fd(), target.c()))
+            FsStep::Mount { fstype, source, parameters, attributes, target, plain } => {
+                let made = if *plain { early.next() } else { None };
+                made.map_or_else(|| mount(fstype, source.as_ref(), parameters, *attributes), Ok).and_then(|mount| {
+                    let target = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
+                    attach(mount.as_fd(), &target?)
+                })
             }
             FsStep::Bind { source, target } => inherited.sources.get(*source).ok_or(Errno::INVAL).and_then(|source| {
                 if FileType::from_raw_mode(fstat(source)?.st_mode).is_dir() {
@@ -56,7 +105,7 @@ pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
                     attach_file(source.as_fd(), target.c())
                 }
             }),
-            FsStep::Symlink { to, path } => symlink(to.c(), path.c()),
+            FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
         };
         done.at(Stage::Step, index)?;
     }
@@ -92,11 +141,16 @@ pub(super) fn seal(plan: &Plan) -> Done {
     set_attributes(&root, attribute::RDONLY, 0, 0, false).at(Stage::ReadonlyRoot, 0)
 }
 
-fn mount(fstype: &Text, parameters: &[(Text, Option<Text>)], attributes: u64) -> Result<OwnedFd, Errno> {
-    if parameters.is_empty() {
-        return new_mount(fstype.c(), attributes);
-    }
+fn mount(
+    fstype: &Text,
+    source: Option<&Text>,
+    parameters: &[(Text, Option<Text>)],
+    attributes: u64,
+) -> Result<OwnedFd, Errno> {
     let context = fsopen(fstype.c(), FsOpenFlags::FSOPEN_CLOEXEC)?;
+    if let Some(source) = source {
+        fsconfig_set_string(&context, c"source", source.c())?;
+    }
     for (key, value) in parameters {
         match value {
             Some(value) => fsconfig_set_string(&context, key.c(), value.c())?,
@@ -106,18 +160,6 @@ fn mount(fstype: &Text, parameters: &[(Text, Option<Text>)], attributes: u64) ->
     fsconfig_create(&context)?;
     let attributes = u32::try_from(attributes).map_err(|_| Errno::INVAL)?;
     fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(attributes))
-}
-
-/// Opens a path of the container: `..` and links end at its root, magic links are refused.
-pub(super) fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    loop {
-        // EAGAIN: something was renamed while `..` was being resolved (openat2(2)).
-        match openat2(CWD, path, flags | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
-        }
-    }
 }
 
 fn attach(mount: BorrowedFd<'_>, target: &OwnedFd) -> Result<(), Errno> {
@@ -130,69 +172,7 @@ fn attach_dir(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
 }
 
 pub(super) fn attach_file(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
-    let file = match open(target, OFlags::PATH) {
-        Err(Errno::NOENT) => {
-            let (parent, name) = make_parent(target)?;
-            match mknodat(&parent, name, FileType::RegularFile, Mode::from_raw_mode(0o644), 0) {
-                Ok(()) | Err(Errno::EXIST) => open(target, OFlags::PATH)?,
-                Err(errno) => return Err(errno),
-            }
-        }
-        other => other?,
-    };
-    attach(mount, &file)
-}
-
-fn symlink(to: &CStr, path: &CStr) -> Result<(), Errno> {
-    let (parent, name) = make_parent(path)?;
-    match symlinkat(to, &parent, name) {
-        Err(Errno::EXIST) => Ok(()),
-        other => other,
-    }
-}
-
-/// The directory that holds the last name of `path`, made when absent, and that name.
-fn make_parent(path: &CStr) -> Result<(OwnedFd, &CStr), Errno> {
-    let bytes = path.to_bytes_with_nul();
-    let slash = path.to_bytes().iter().rposition(|b| *b == b'/').ok_or(Errno::INVAL)?;
-    let name = CStr::from_bytes_with_nul(&bytes[slash + 1..]).map_err(|_| Errno::INVAL)?;
-    let mut buffer = [0; PATH_MAX];
-    let parent = prefix(&mut buffer, &bytes[..slash.max(1)])?;
-    Ok((make_dirs(parent)?, name))
-}
-
-/// Opens a directory; makes it and its parents when they are absent.
-pub(super) fn make_dirs(path: &CStr) -> Result<OwnedFd, Errno> {
-    let whole = OFlags::PATH | OFlags::DIRECTORY;
-    match open(path, whole) {
-        Err(Errno::NOENT) => {}
-        other => return other,
-    }
-    let bytes = path.to_bytes();
-    let mut dir = open(c"/", whole)?;
-    let mut buffer = [0; PATH_MAX];
-    let mut end = 0;
-    while end < bytes.len() {
-        let start = end + 1; // paths begin with `/`, and so does each round
-        end = bytes[start.min(bytes.len())..].iter().position(|b| *b == b'/').map_or(bytes.len(), |n| start + n);
-        if start >= end {
-            continue;
-        }
-        let mut name = [0; 256];
-        match mkdirat(&dir, prefix(&mut name, &bytes[start..end])?, Mode::from_raw_mode(0o755)) {
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno),
-        }
-        // By the whole prefix, so that a link among the parents is resolved inside the root.
-        dir = open(prefix(&mut buffer, &bytes[..end])?, whole)?;
-    }
-    Ok(dir)
-}
-
-fn prefix<'a>(buffer: &'a mut [u8], bytes: &[u8]) -> Result<&'a CStr, Errno> {
-    buffer.get_mut(..bytes.len()).ok_or(Errno::NAMETOOLONG)?.copy_from_slice(bytes);
-    *buffer.get_mut(bytes.len()).ok_or(Errno::NAMETOOLONG)? = 0;
-    CStr::from_bytes_with_nul(&buffer[..=bytes.len()]).map_err(|_| Errno::INVAL)
+    attach(mount, &make_file(target)?)
 }
 
 fn remount_readonly(path: &Text) -> Result<(), Errno> {
