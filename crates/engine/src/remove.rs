@@ -131,13 +131,7 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
         }
     }
     for container in engine.containers.list()? {
-        let over = match container.state {
-            State::Dead => true,
-            // Nobody will start it again: its maker was killed in between.
-            State::Created => container.record.request.remove,
-            State::Running | State::Exited => false,
-        };
-        if !over {
+        if container.state != State::Dead {
             continue;
         }
         // Taken by somebody else: then it is theirs.
