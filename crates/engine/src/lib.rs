@@ -118,8 +118,8 @@ impl Engine {
 
     /// Removes a container.
     pub fn remove(&self, request: &Remove) -> Result<()> {
-        remove::sweep(self)?;
-        remove::remove(self, request)
+        remove::remove(self, request)?;
+        remove::sweep(self)
     }
 
     /// Gives what a container said to `sink`, entry by entry.
