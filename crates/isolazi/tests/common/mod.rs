@@ -1,6 +1,6 @@
 //! What the end-to-end tests share: an installation that has busybox, images that a test makes itself, and waiting.
 
-#![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
+#![allow(dead_code, unreachable_pub, unused_imports, reason = "each test program uses its own part")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod archive;
@@ -76,10 +76,21 @@ impl Busybox {
         self.isolazi.spawn(&self.words(flags, command))
     }
 
-    /// Asserts that no container, volume or name is left, nor anything half made or half removed.
+    /// Asserts that no container, volume or name is left, nor anything half made or half removed. A monitor tells the
+    /// end before it tidies up, so this may take a moment.
     #[track_caller]
     pub fn holds_nothing(&self) {
-        assert_eq!(contents(&self.isolazi), Vec::<PathBuf>::new());
+        self.holds(&[]);
+    }
+
+    /// Asserts that nothing is left but these.
+    #[track_caller]
+    pub fn holds(&self, expected: &[PathBuf]) {
+        let deadline = Instant::now() + PATIENCE;
+        while contents(&self.isolazi) != expected && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        assert_eq!(contents(&self.isolazi), expected);
     }
 }
 
