@@ -40,6 +40,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 /// library has already opened `/dev/null` in place of missing standard streams.)
 fn start() {
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    // It cannot fail with a signal that exists.
+    let _ = sys::signal::notice_children();
     // Kernels before 5.11 cannot; there the init still closes all it was not given before it executes the payload.
     let _ = sys::process::close_range(3, sys::process::Range::CloseOnExec);
 }

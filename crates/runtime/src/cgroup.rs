@@ -77,10 +77,11 @@ pub fn create(base: &Path, id: &str) -> Result<OwnedFd> {
         .context(|| format!("can't open the cgroup `{}`", path.display()))
 }
 
-/// Kills whatever is left in the cgroup and removes it. A cgroup that is not there is success.
+/// Kills whatever is left in the cgroup and removes it, with the cgroups that a payload made in it. A cgroup that is not
+/// there is success.
 pub fn remove(base: &Path, id: &str) -> Result<()> {
     let path = path(base, id);
-    for attempt in 0..REMOVE_TRIES {
+    for _ in 0..REMOVE_TRIES {
         match unlinkat(CWD, &path, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT) => return Ok(()),
             Err(Errno::BUSY) => {}
@@ -89,9 +90,8 @@ pub fn remove(base: &Path, id: &str) -> Result<()> {
                     .context(|| format!("can't remove the cgroup `{}`", path.display()));
             }
         }
-        if attempt == 0 {
-            kill(&path)?;
-        }
+        kill(&path)?;
+        remove_children(&path);
         // Nothing tells of the moment when a killed task has left; it is a matter of microseconds.
         std::thread::sleep(std::time::Duration::from_millis(1));
     }
@@ -101,13 +101,108 @@ pub fn remove(base: &Path, id: &str) -> Result<()> {
     ))
 }
 
-/// Kills every process in the cgroup, also those that appear meanwhile.
+/// Kills every process in the cgroup and below, also those that appear meanwhile.
 fn kill(path: &Path) -> Result<()> {
     let file = path.join("cgroup.kill");
-    let opened = openat(CWD, &file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
-    let written = opened.and_then(|file| rustix::io::write(&file, b"1"));
-    match written {
-        Ok(_) | Err(Errno::NOENT) => Ok(()),
-        Err(errno) => Err(std::io::Error::from(errno)).context(|| format!("can't write `{}`", file.display())),
+    let killed = match write(&file, b"1") {
+        Err(Errno::NOENT) => kill_each(path),
+        other => other,
+    };
+    killed.map_err(std::io::Error::from).context(|| format!("can't kill through `{}`", file.display()))
+}
+
+/// The same before kernel 5.14. Frozen processes can be killed but not fork (kernel 5.2); what an older kernel lets
+/// escape is found in the next round.
+fn kill_each(path: &Path) -> Result<(), Errno> {
+    match write(&path.join("cgroup.freeze"), b"1") {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    for_each_below(path, &mut |dir| {
+        // Gone in the meantime, or threaded and without a list of its own: then its processes are its parent's.
+        let pids = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap_or_default();
+        // A process of another pid namespace is a 0 here and no business of ours.
+        for pid in pids.lines().filter_map(|line| rustix::process::Pid::from_raw(line.parse().ok()?)) {
+            // It may have ended by itself.
+            let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+        }
+    });
+    Ok(())
+}
+
+/// What cannot be removed yet is tried again in the next round.
+fn remove_children(path: &Path) {
+    for_each_below(path, &mut |dir| {
+        if dir != path {
+            let _ = unlinkat(CWD, dir, AtFlags::REMOVEDIR);
+        }
+    });
+}
+
+/// A cgroup and all below it, the deepest first.
+fn for_each_below(path: &Path, act: &mut dyn FnMut(&Path)) {
+    // A folder that cannot be read is gone.
+    for entry in std::fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            for_each_below(&entry.path(), act);
+        }
+    }
+    act(path);
+}
+
+fn write(file: &Path, text: &[u8]) -> Result<(), Errno> {
+    let file = openat(CWD, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::process::CommandExt;
+    use std::process::{Command, Stdio};
+
+    /// A cgroup with a cgroup in it and sleeping processes in both.
+    fn populated(name: &str) -> (PathBuf, Vec<std::process::Child>) {
+        let base = mount_point().expect("a cgroup v2 hierarchy is mounted");
+        let id = format!("test-{name}-{}", std::process::id());
+        drop(create(&base, &id).unwrap());
+        let below = path(&base, &id).join("a/b");
+        std::fs::create_dir_all(&below).unwrap();
+        let sleeper = |dir: PathBuf| {
+            let mut sleeper = Command::new("sleep").arg("60").stdin(Stdio::null()).process_group(0).spawn().unwrap();
+            std::fs::write(dir.join("cgroup.procs"), sleeper.id().to_string())
+                .inspect_err(|_| drop(sleeper.kill()))
+                .unwrap();
+            sleeper
+        };
+        let children = vec![sleeper(path(&base, &id)), sleeper(below.clone()), sleeper(below)];
+        (path(&base, &id), children)
+    }
+
+    fn end(children: Vec<std::process::Child>) {
+        use std::os::unix::process::ExitStatusExt;
+        for mut child in children {
+            assert_eq!(child.wait().unwrap().signal(), Some(9));
+        }
+    }
+
+    #[test]
+    fn a_cgroup_goes_with_all_that_is_in_it() {
+        let (dir, children) = populated("tree");
+        let base = dir.parent().and_then(Path::parent).unwrap();
+        let id = dir.file_name().unwrap().to_str().unwrap();
+        remove(base, id).unwrap();
+        end(children);
+        assert!(!dir.try_exists().unwrap());
+        remove(base, id).unwrap();
+    }
+
+    #[test]
+    fn without_cgroup_kill_each_process_is_killed() {
+        let (dir, children) = populated("each");
+        kill_each(&dir).unwrap();
+        end(children);
+        let base = dir.parent().and_then(Path::parent).unwrap();
+        remove(base, dir.file_name().unwrap().to_str().unwrap()).unwrap();
     }
 }

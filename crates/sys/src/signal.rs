@@ -91,6 +91,18 @@ impl AsFd for Inbox {
     }
 }
 
+/// A caller who ignores SIGCHLD hands that down to us, and then nobody can wait for a child: its end is not kept
+/// (wait(2)). Puts the default back.
+#[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
+pub fn notice_children() -> Result<(), Errno> {
+    // SAFETY: a zeroed `sigaction` is valid: SIG_DFL and no flags; the old one is not wanted.
+    let done = unsafe {
+        let default: libc::sigaction = std::mem::zeroed();
+        libc::sigaction(libc::SIGCHLD, &raw const default, std::ptr::null_mut())
+    };
+    crate::process::check(done.into()).map(drop)
+}
+
 /// Calls `handler` when `signal` comes, unless the caller ignores it.
 #[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
 fn install(signal: u8, handler: extern "C" fn(libc::c_int), flags: libc::c_int) -> Result<(), Errno> {
