@@ -9,7 +9,7 @@ use api::{Remove, State};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
-use rustix::process::{PidfdFlags, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -101,14 +101,36 @@ fn take_lock(container: &Container, request: &Remove) -> Result<File> {
 
 /// Kills the payload; the rest of its pid namespace goes with it.
 fn kill(pid: u32) -> Result<()> {
-    let pid = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw);
+    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Error::new(Kind::Internal, "the container's status has an impossible process id"))?;
     // Our child it is not: the number stays its own as long as its monitor, which we saw alive, has not waited for it.
     match pidfd_open(pid, PidfdFlags::empty())
         .and_then(|fd| rustix::process::pidfd_send_signal(fd, rustix::process::Signal::KILL))
     {
         Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        // Another id of a rootless user's, in another of his user namespaces. Its monitor is the user himself.
+        Err(rustix::io::Errno::PERM) => order_kill(pid),
         Err(errno) => Err(std::io::Error::from(errno)).context(|| "can't kill the container's payload"),
+    }
+}
+
+/// Has the monitor kill its payload.
+fn order_kill(payload: Pid) -> Result<()> {
+    let words = || "can't order the container's monitor to kill its payload";
+    let monitor = |payload: Pid| {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", payload.as_raw_nonzero())).ok()?;
+        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+        Pid::from_raw(parent.trim().parse().ok()?)
+    };
+    let Some(found) = monitor(payload) else { return Ok(()) }; // it has ended
+    let monitor_fd = pidfd_open(found, PidfdFlags::empty()).map_err(std::io::Error::from).context(words)?;
+    // Still the parent: then it was no other process that got the number in between.
+    if monitor(payload) != Some(found) {
+        return Ok(());
+    }
+    match rustix::process::pidfd_send_signal(monitor_fd, rustix::process::Signal::TERM) {
+        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+        Err(errno) => Err(std::io::Error::from(errno)).context(words),
     }
 }
 

@@ -9,7 +9,8 @@
 //! descriptor 1   the container's lock, held: it is free again when the monitor is gone, however it went
 //! descriptor 2   the root file system, mounted nowhere
 //! ```
-//! The client may die at any time; the payload dies with the monitor.
+//! The client may die at any time; the payload dies with the monitor. SIGTERM orders the monitor to kill the payload, for
+//! those who may signal the one and not the other: another process of a rootless user has a user namespace of its own.
 
 mod log;
 mod relay;
@@ -18,7 +19,7 @@ mod streams;
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
 use api::attach::FromMonitor;
-use error::{Error, Kind, Result};
+use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::Spec;
 use relay::Relay;
 use runtime::{Host, Launch};
@@ -26,6 +27,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::path::{Path, PathBuf};
 use streams::{PayloadEnds, Streams};
+use sys::signal::{Inbox, number};
 
 /// What the client handed over.
 struct Given {
@@ -133,7 +135,9 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
     let mut log = log::Log::new(dir.join(file::LOG));
     let ended = record::replace(&dir.join(file::STATUS), &status).and_then(|()| {
         relay.say(&FromMonitor::Running);
-        relay.run(streams.with_console(running.console)?, &mut log, running.pid, &running.pidfd)
+        // After the launch, so that the payload has no handler of ours.
+        let orders = Inbox::open(&[number::TERM]).map_err(sys::kernel::error).context(|| "can't catch signals")?;
+        relay.run(streams.with_console(running.console)?, &mut log, (running.pid, &running.pidfd), &orders)
     });
     match ended {
         Ok(code) => Ok(Ended { started, code, log_failure: log.finish() }),

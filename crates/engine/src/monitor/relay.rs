@@ -11,9 +11,10 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
+use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io::IoSlice;
+use sys::signal::Inbox;
 
 /// Head of a client's message plus the largest body.
 const MESSAGE_BYTES: usize = 5 + MAX_CHUNK_BYTES;
@@ -76,11 +77,21 @@ impl Relay {
         self.input_ended = true;
     }
 
-    /// Relays until the payload has ended; its exit code.
-    pub(super) fn run(&mut self, mut streams: Streams, log: &mut Log, pid: Pid, pidfd: &OwnedFd) -> Result<u8> {
+    /// Relays until the payload has ended; its exit code. A signal of the inbox is the order to kill it.
+    pub(super) fn run(
+        &mut self,
+        mut streams: Streams,
+        log: &mut Log,
+        (pid, pidfd): (Pid, &OwnedFd),
+        orders: &Inbox,
+    ) -> Result<u8> {
         let mut status = None;
         loop {
-            let ready = self.wait(&streams, pidfd.as_fd(), status.is_some())?;
+            let ready = self.wait(&streams, pidfd.as_fd(), orders, status.is_some())?;
+            while orders.next().is_some() {
+                // It may have ended meanwhile.
+                let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+            }
             if ready.client_writable
                 && let Some((kind, body)) = self.waiting.take()
             {
@@ -124,8 +135,8 @@ impl Relay {
     }
 
     /// Waits until something can be done.
-    fn wait(&self, streams: &Streams, pidfd: BorrowedFd<'_>, ended: bool) -> Result<Ready> {
-        let mut fds = Vec::with_capacity(5);
+    fn wait(&self, streams: &Streams, pidfd: BorrowedFd<'_>, orders: &Inbox, ended: bool) -> Result<Ready> {
+        let mut fds = Vec::with_capacity(6);
         let mut client_flags = PollFlags::IN;
         if self.waiting.is_some() {
             client_flags |= PollFlags::OUT;
@@ -136,6 +147,7 @@ impl Relay {
         let stdout = add(&mut fds, streams.stdout.as_ref().filter(|_| read_output).map(AsFd::as_fd), PollFlags::IN);
         let stderr = add(&mut fds, streams.stderr.as_ref().filter(|_| read_output).map(AsFd::as_fd), PollFlags::IN);
         add(&mut fds, streams.stdin.as_ref().filter(|_| !self.input.is_empty()).map(AsFd::as_fd), PollFlags::OUT);
+        add(&mut fds, Some(orders.as_fd()), PollFlags::IN);
         // After the end only the client's queue is waited for.
         if !(ended && self.waiting.is_none()) {
             rustix::io::retry_on_intr(|| poll(&mut fds, None))
