@@ -17,6 +17,10 @@ pub(crate) fn global_flags() -> Vec<Arg> {
     vec![
         text("config", "string", "Location of the client's config files (default ~/.docker)"),
         text("root", "string", "Where to keep images and containers (default ~/.isolazi)"),
+        // Habits from Docker that have nothing to choose between here.
+        switch("debug", "Accepted for Docker's sake").short('D').hide(true),
+        text("log-level", "string", "Accepted for Docker's sake").short('l').hide(true),
+        text("context", "string", "Accepted for Docker's sake").short('c').hide(true),
     ]
 }
 
@@ -163,5 +167,19 @@ impl Globals {
                 Call::Misuse(usage::unknown_command(&format!("isolazi {}", group.name), &word, known))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn global_flags_end_where_the_command_begins_and_dockers_habits_do_no_harm() {
+        let words = ["-D", "--log-level=debug", "-c", "default", "--root", "/x", "run", "--root", "a"];
+        let (globals, rest) =
+            take_globals(words.map(OsString::from).to_vec()).unwrap_or_else(|misuse| panic!("{}", misuse.text));
+        assert_eq!(globals.root, Some(PathBuf::from("/x")));
+        assert_eq!(rest, ["run", "--root", "a"]);
     }
 }
