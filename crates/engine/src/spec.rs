@@ -208,18 +208,23 @@ fn mounts(request: &Create, facts: &Facts<'_>) -> Vec<Mount> {
     own.extend(facts.volumes.iter().map(volume));
     own.extend(request.tmpfs.iter().map(tmpfs));
     // What lies deeper comes later, or the upper one would cover it.
-    own.sort_by_key(|mount| mount.destination.trim_end_matches('/').matches('/').count());
+    own.sort_by_key(|mount| Path::new(&mount.destination).components().count());
     // A user's mount takes the place of one of ours.
-    mounts.retain(|ours| !own.iter().any(|mount| mount.destination.trim_end_matches('/') == ours.destination));
+    mounts.retain(|ours| !own.iter().any(|mount| is_same(&mount.destination, &ours.destination)));
     mounts.extend(own);
     mounts
+}
+
+/// Slashes at the end or twice mean nothing.
+fn is_same(one: &str, other: &str) -> bool {
+    Path::new(one) == Path::new(other)
 }
 
 /// `/etc/hosts` and its like, unless a volume brings its own.
 fn own_files(facts: &Facts<'_>) -> Vec<Mount> {
     use crate::record::file::{HOSTNAME, HOSTS, RESOLV_CONF};
     let files = [(RESOLV_CONF, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname"), (HOSTS, "/etc/hosts")];
-    let brought = |target: &str| facts.volumes.iter().any(|volume| volume.target == target);
+    let brought = |target: &str| facts.volumes.iter().any(|volume| is_same(&volume.target, target));
     let bind = |(name, target): (&str, &str)| {
         mount("bind", &facts.bundle.join(name).to_string_lossy(), target, &["bind", "rprivate"])
     };
@@ -246,3 +251,6 @@ fn tmpfs(tmpfs: &Tmpfs) -> Mount {
     options.extend(tmpfs.options.iter().map(String::as_str));
     mount("tmpfs", "tmpfs", &tmpfs.target, &options)
 }
+
+#[cfg(test)]
+mod tests;
