@@ -9,6 +9,9 @@ use crate::plan::{FsStep, Plan};
 use error::{Error, Kind};
 use rustix::io::Errno;
 
+/// How much of a command's name an error shows: more than any real path that people type.
+const MAX_NAME_CHARS: usize = 512;
+
 /// A point of the init. What `index` counts is said at each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
@@ -173,7 +176,7 @@ impl Failure {
 
     /// Docker's words and kinds: scripts look for them, and for the exit codes 126 and 127 that follow.
     fn explain_exec(self, plan: &Plan) -> Error {
-        let name = plan.process.argv.first().map_or(String::new(), |a| a.lossy().into_owned());
+        let name = plan.process.argv.first().map_or(String::new(), |a| shortened(&a.lossy()));
         let cause = Error::from(std::io::Error::from(self.errno)).to_string();
         match (self.errno, self.index) {
             (Errno::NOENT, 2) => {
@@ -191,6 +194,14 @@ impl Failure {
                 .hint("the file is for another processor than this machine's, or a script without a `#!` line"),
             _ => Error::new(Kind::NotExecutable, format!("exec: \"{name}\": {cause}")),
         }
+    }
+}
+
+/// A command of any length fits in a line that people read, and in the message that carries it.
+fn shortened(name: &str) -> String {
+    match name.char_indices().nth(MAX_NAME_CHARS) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name.to_owned(),
     }
 }
 

@@ -9,6 +9,7 @@ use crate::verbs::{Arity, Verb};
 use api::Pull;
 use clap::{Arg, ArgMatches};
 use error::Result;
+use oci::Reference;
 use oci::reference::DEFAULT_TAG;
 
 pub(crate) const VERB: Verb = Verb {
@@ -36,7 +37,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let quiet = is_on(matches, "quiet");
     let cancel = door.cancel_flag()?;
     let engine = door.engine(As::Root)?;
-    if !quiet && names_no_version(&request.image) {
+    if !quiet && names_no_version(&request.image) && request.image.parse::<Reference>().is_ok() {
         door.console.line(&format!("Using default tag: {DEFAULT_TAG}"));
         door.console.flush();
     }
