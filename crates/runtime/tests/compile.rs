@@ -1,6 +1,10 @@
 //! Specs and facts become plans: golden files on any machine, errors as a table, and no panic whatever the document.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
+mod common;
+
+use common::with;
 use error::Kind;
 use oci::runtime::Spec;
 use proptest::prelude::*;
@@ -53,27 +57,6 @@ fn docker() -> Value {
             "readonlyPaths": ["/proc/sys"]
         }
     })
-}
-
-/// `document` with `patch` laid over it: objects are merged, `null` removes (RFC 7396).
-fn with(mut document: Value, patch: &Value) -> Value {
-    merge(&mut document, patch);
-    document
-}
-
-fn merge(into: &mut Value, patch: &Value) {
-    let Value::Object(patch) = patch else { return patch.clone_into(into) };
-    if !into.is_object() {
-        *into = json!({});
-    }
-    let into = into.as_object_mut().unwrap();
-    for (key, value) in patch {
-        if value.is_null() {
-            into.remove(key);
-        } else {
-            merge(into.entry(key).or_insert(Value::Null), value);
-        }
-    }
 }
 
 #[track_caller]

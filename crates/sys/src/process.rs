@@ -177,17 +177,27 @@ pub fn join_new_session_keyring() -> Result<(), Errno> {
 /// Every signal gets its default disposition and none is blocked, whatever the caller ignored or blocked.
 ///
 /// Ignored signals survive execve and even `CLONE_CLEAR_SIGHAND`; a payload must not inherit a `nohup`.
+/// By the kernel's own call, because the C library refuses to name two real-time signals that it keeps for itself, and
+/// callers that ignore those exist, too.
 #[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
 pub fn reset_signals() -> Result<(), Errno> {
-    // SAFETY: zeroed `sigaction` and `sigset_t` are valid: SIG_DFL, no flags, nothing blocked.
+    /// Bytes of the kernel's `sigset_t`: 64 signals (on every architecture but MIPS).
+    const SIGSET_BYTES: usize = 8;
+    /// The last signal there is.
+    const LAST: libc::c_int = 64;
+    // All zero is SIG_DFL, no flags, nothing blocked; as large as the kernel's `struct sigaction` is anywhere.
+    let default = [0_u64; 4];
+    let none = [0_u8; SIGSET_BYTES];
+    // SAFETY: both structures are live and as large as the kernel reads; nothing is written back. After this no
+    // handler of this program runs any more.
     unsafe {
-        let default: libc::sigaction = std::mem::zeroed();
-        for signal in 1..=libc::SIGRTMAX() {
-            // KILL and STOP refuse, and so do the two real-time signals that the C library keeps for itself.
-            libc::sigaction(signal, &raw const default, std::ptr::null_mut());
+        for signal in 1..=LAST {
+            // KILL and STOP refuse; nobody can have changed them.
+            libc::syscall(libc::SYS_rt_sigaction, signal, &raw const default, std::ptr::null::<u64>(), SIGSET_BYTES);
         }
-        let none: libc::sigset_t = std::mem::zeroed();
-        check(libc::sigprocmask(libc::SIG_SETMASK, &raw const none, std::ptr::null_mut()).into()).map(drop)
+        let how = libc::SIG_SETMASK;
+        check(libc::syscall(libc::SYS_rt_sigprocmask, how, &raw const none, std::ptr::null::<u8>(), SIGSET_BYTES))
+            .map(drop)
     }
 }
 

@@ -128,7 +128,8 @@ fn the_command_is_the_entrypoint_and_then_arguments_or_cmd() {
         command_text(&image(config), &request)
     };
     let both = r#"{"Entrypoint":["/e","-x"],"Cmd":["c"]}"#;
-    let cases: &[(&str, Option<&[&str]>, &[&str], &str)] = &[
+    type Case = (&'static str, Option<&'static [&'static str]>, &'static [&'static str], &'static str);
+    let cases: &[Case] = &[
         (both, None, &[], "/e -x c"),
         (both, None, &["a", "b"], "/e -x a b"),
         (both, Some(&["new"]), &[], "new"),

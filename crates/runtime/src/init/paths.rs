@@ -25,7 +25,8 @@ enum Kind {
     File,
 }
 
-/// Opens a path of the container: `..` and links end at its root, magic links are refused.
+/// Opens a path of the container: `..` and links end at its root, magic links are refused. The working directory must
+/// still be the root: to the kernel it is what "in root" means (openat2(2), `RESOLVE_IN_ROOT`).
 pub(super) fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     resolve(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
 }

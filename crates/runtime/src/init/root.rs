@@ -137,7 +137,8 @@ pub(super) fn seal(plan: &Plan) -> Done {
     if !plan.root.readonly {
         return Ok(());
     }
-    let root = open(c"/", OFlags::PATH | OFlags::DIRECTORY).at(Stage::ReadonlyRoot, 0)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = rustix::fs::open(c"/", flags, Mode::empty()).at(Stage::ReadonlyRoot, 0)?;
     set_attributes(&root, attribute::RDONLY, 0, 0, false).at(Stage::ReadonlyRoot, 0)
 }
 
