@@ -7,6 +7,7 @@ use rustix::fs::{CWD, MemfdFlags, SealFlags, fcntl_add_seals, fstat, memfd_creat
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use std::fs::File;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use sys::mount::attribute;
 
@@ -28,7 +29,7 @@ pub(crate) fn start(created: Created) -> error::Result<Session> {
     // Neither a working directory nor anything else that would keep std from its quick way (posix_spawn): the monitor
     // sees to it. The path is resolved by the child before close-on-exec closes the descriptor behind it.
     let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-    command.args(["internal", "monitor"]).arg(&dir).env_clear();
+    command.arg0("isolazi").args(["internal", "monitor"]).arg(&dir).env_clear();
     command.stdin(Stdio::from(theirs)).stdout(Stdio::from(lock)).stderr(Stdio::from(root));
     // Not waited for: the monitor outlives us, and tells its end over the socket.
     command.spawn().context(words)?;
