@@ -209,8 +209,8 @@ fn mounts(request: &Create, facts: &Facts<'_>) -> Vec<Mount> {
     own.extend(request.tmpfs.iter().map(tmpfs));
     // What lies deeper comes later, or the upper one would cover it.
     own.sort_by_key(|mount| Path::new(&mount.destination).components().count());
-    // A user's mount takes the place of one of ours.
-    mounts.retain(|ours| !own.iter().any(|mount| is_same(&mount.destination, &ours.destination)));
+    // A user's mount takes the place of ours there and below, where it would cover them (`-v /dev:/dev`).
+    mounts.retain(|ours| !own.iter().any(|mount| Path::new(&ours.destination).starts_with(&mount.destination)));
     mounts.extend(own);
     mounts
 }

@@ -1,15 +1,17 @@
 //! A container's cgroup: joined from the first moment, killed as a whole, gone afterwards. Needs root of the machine.
 #![cfg(target_os = "linux")]
+#![allow(unsafe_code, reason = "a launcher that can be killed is a forked one")]
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod common;
 
-use common::{Room, container, end, with};
+use common::{Room, add_mounts, bind, container, end, with};
 use runtime::{Host, cgroup};
 use rustix::fd::AsFd;
 use serde_json::json;
 use std::io::Read;
 use std::path::PathBuf;
+use std::time::Duration;
 
 fn base() -> PathBuf {
     Host::read().unwrap().cgroup.expect("root may make cgroups")
@@ -61,6 +63,50 @@ fn a_crowd_that_keeps_forking_is_killed_with_its_cgroup() {
     assert_eq!(end(&running), 128 + 9);
     // Every one of them held the pipe.
     assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
+}
+
+/// The monitor is killed while the init has not yet asked to die with it.
+#[test]
+fn an_init_whose_launcher_is_gone_executes_nothing() {
+    let (room, base, id) = (Room::new(), base(), id("orphan"));
+    let group = cgroup::create(&base, &id).unwrap();
+    let dir = cgroup::path(&base, &id);
+    let freeze = |state: &str| std::fs::write(dir.join("cgroup.freeze"), state).unwrap();
+    let mounts = [bind(&room.dir.join("shared"), "/shared")];
+    let plan = room.compile(add_mounts(container(": >/shared/ran"), &mounts)).unwrap();
+    for kill in [false, true] {
+        freeze("1");
+        // SAFETY: the C library's fork keeps its own locks usable in the child, which launches and exits.
+        let launcher = unsafe { libc::fork() };
+        if launcher == 0 {
+            let started = room.start(&plan, Some(group.as_fd()));
+            sys::process::exit_now(i32::from(started.is_err() || end(&started.unwrap().0) != 0));
+        }
+        let events = || std::fs::read_to_string(dir.join("cgroup.events")).unwrap();
+        while !events().contains("populated 1") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        let signal = if kill { libc::SIGKILL } else { 0 };
+        let mut status = 0;
+        // SAFETY: our child, our variable.
+        unsafe { assert_eq!(libc::kill(launcher, signal), 0) };
+        if kill {
+            // SAFETY: as above. Gone before the init goes on.
+            unsafe { libc::waitpid(launcher, &raw mut status, 0) };
+        }
+        freeze("0");
+        if !kill {
+            // SAFETY: as above.
+            unsafe { libc::waitpid(launcher, &raw mut status, 0) };
+            assert_eq!(status, 0);
+        }
+        while events().contains("populated 1") {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        // The first round shows that the payload would have left a trace.
+        assert_eq!(std::fs::remove_file(room.dir.join("shared/ran")).is_ok(), !kill);
+    }
+    cgroup::remove(&base, &id).unwrap();
 }
 
 #[test]

@@ -99,6 +99,15 @@ fn the_users_mounts_replace_ours_and_deeper_ones_come_later() {
 }
 
 #[test]
+fn the_hosts_dev_comes_with_all_that_is_in_it() {
+    let volumes = [placed("/dev", "/dev/")];
+    let spec = build(&image(NGINX), &Create::default(), &rootful(&root(), &volumes), "{}").unwrap();
+    let targets: Vec<&str> = spec.mounts.iter().map(|mount| mount.destination.as_str()).collect();
+    let files = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
+    assert_eq!(targets, [&["/proc", "/sys", "/sys/fs/cgroup", "/dev/"][..], &files].concat());
+}
+
+#[test]
 fn the_environment_is_ours_then_the_images_then_the_users() {
     let env = |image_env: &str, user_env: &[&str], tty: bool| {
         let request = Create { env: strings(user_env), tty, ..Create::default() };
