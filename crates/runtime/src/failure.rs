@@ -16,7 +16,7 @@ const MAX_NAME_CHARS: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stage {
-    /// A session (0), signals (1) and a keyring (2) of its own, its end with the monitor's (3–5).
+    /// A session (0), signals (1) and a keyring (2) of its own, its end with the monitor's (3).
     Session,
     /// A cgroup namespace.
     Cgroup,

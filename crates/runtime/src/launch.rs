@@ -50,8 +50,6 @@ pub fn launch(plan: &Plan, with: &Launch<'_>) -> Result<Running> {
     // SAFETY: the child runs only the init, which allocates nothing, takes no lock and never returns.
     let child = unsafe { clone3(what) }.map_err(refused)?;
     let Some(child) = child else {
-        // Else the init would hold the parent's end itself and never see that the parent is gone.
-        drop(report);
         let report = child_report.as_fd();
         init::run(plan, &Inherited { root: with.root, sources: &sources, stdio: with.stdio, report, tables: &tables })
     };

@@ -70,7 +70,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<std::convert::Infallibl
     process::enter_cwd(&plan.process)?; // made as root, before the root can become read-only
     root::seal(plan)?;
     process::become_user(&plan.process)?;
-    process::die_with_monitor(inherited)?; // a change of user clears it: after
+    process::die_with_monitor()?; // a change of user clears it: after
     process::restrict(&plan.process)?; // seccomp as late as can be
     process::execute(plan, inherited)
 }

@@ -4,11 +4,8 @@ use super::paths::make_dirs;
 use super::{At, Done, Inherited};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text};
-use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{
-    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Timespec, Uid, accessat, fchown, fstat, open, statat,
-};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, statat};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
@@ -124,14 +121,10 @@ pub(super) fn become_user(plan: &ProcessPlan) -> Done {
     set_thread_res_uid(uid, uid, uid).at(Stage::User, 2)
 }
 
-/// When the monitor is killed the payload must not go on without anybody who would see its end.
-pub(super) fn die_with_monitor(inherited: &Inherited<'_>) -> Done {
-    set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Session, 3)?;
-    // It may have died before the line above: then its end of the socket is closed.
-    let mut report = [PollFd::new(&inherited.report, PollFlags::IN)];
-    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-    poll(&mut report, Some(&now)).at(Stage::Session, 4)?;
-    if report[0].revents().contains(PollFlags::HUP) { Err(Errno::PIPE).at(Stage::Session, 5) } else { Ok(()) }
+/// When the monitor is killed the payload must not go on without anybody who would see its end. If it is dead already,
+/// `execute` cannot announce itself.
+pub(super) fn die_with_monitor() -> Done {
+    set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Session, 3)
 }
 
 /// Loading a filter needs `no_new_privs` or CAP_SYS_ADMIN: with the latter, before the last capabilities go.
@@ -185,6 +178,7 @@ fn set_possible(refused: Errno, sets: CapabilitySets) -> Result<(), Errno> {
 /// resolved before close-on-exec happens.
 pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     let report = keep_only(inherited).at(Stage::Exec, 0)?;
+    // With the parent's end closed here this fails when the parent is gone.
     sys::socket::send(&report, &[IoSlice::new(EXECUTING_MESSAGE)], None, SendFlags::empty()).at(Stage::Exec, 0)?;
     let mut worst = Failure { stage: Stage::Exec, index: 1, errno: Errno::NOENT };
     for path in &plan.process.candidates {
