@@ -45,7 +45,7 @@ const BANS: [Ban; 6] = [
         words: &["unsafe "],
         why: "unsafe lives in `sys`, and beside the clones of launch and prologue",
         holds: |file| !may_be_unsafe(file),
-        tests: true,
+        tests: false,
     },
     Ban {
         words: &["#[ignore"],
@@ -58,7 +58,7 @@ const BANS: [Ban; 6] = [
         words: &[
             "vec!",
             "Vec::",
-            ".push(",
+            "Vec<",
             "format!",
             "String",
             ".to_owned(",
@@ -182,7 +182,7 @@ mod tests {
     }
 
     /// (file, code, the line with a fault or 0)
-    const CASES: [(&str, &str, usize); 22] = [
+    const CASES: [(&str, &str, usize); 24] = [
         ("crates/oci/src/a.rs", "fn f() {\n x.unwrap();\n}", 3),
         ("crates/oci/src/a.rs", "fn f() { x.unwrap_or(1) }", 0),
         ("crates/oci/src/a.rs", "// x.unwrap()\nconst A: &str = \".unwrap()\";", 0),
@@ -196,8 +196,10 @@ mod tests {
         ("crates/sys/src/a.rs", "fn f() { unsafe { g() } }", 0),
         ("crates/runtime/src/launch.rs", "fn f() { unsafe { g() } }", 0),
         ("crates/runtime/src/plan.rs", "fn f() { unsafe { g() } }", 2),
+        ("crates/runtime/tests/a.rs", "fn f() { unsafe { clone() } }", 0),
         ("crates/oci/tests/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", 3),
-        ("crates/runtime/src/init.rs", "fn f() { list.push(1) }", 2),
+        ("crates/runtime/src/init.rs", "fn f(list: Vec<u8>) {}", 2),
+        ("crates/runtime/src/init.rs", "fn f() { stack_buffer.push(1) }", 0),
         ("crates/runtime/src/init/mounts.rs", "fn f(a: &CString) -> String { g() }", 2),
         ("crates/runtime/src/init.rs", "fn f(a: &CString) { g(a) }", 0),
         ("crates/runtime/src/init.rs", "fn f() { std::fs::read(p) }", 2),
