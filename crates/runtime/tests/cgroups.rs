@@ -7,44 +7,65 @@ mod common;
 
 use common::{Room, add_mounts, bind, container, end, with};
 use runtime::{Host, cgroup};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use serde_json::json;
 use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
-fn base() -> PathBuf {
-    Host::read().unwrap().cgroup.expect("root may make cgroups")
+/// A cgroup that goes with the test, also when it fails.
+struct Group {
+    base: PathBuf,
+    id: String,
+    fd: OwnedFd,
 }
 
-fn id(name: &str) -> String {
-    format!("test-{name}-{}", std::process::id())
+impl Group {
+    fn new(name: &str) -> Self {
+        let base = Host::read().unwrap().cgroup.expect("root may make cgroups");
+        let id = format!("test-{name}-{}", std::process::id());
+        let fd = cgroup::create(&base, &id).unwrap();
+        Self { base, id, fd }
+    }
+
+    fn dir(&self) -> PathBuf {
+        cgroup::path(&self.base, &self.id)
+    }
+
+    fn remove(&self) {
+        cgroup::remove(&self.base, &self.id).unwrap();
+        assert!(!self.dir().try_exists().unwrap());
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Gone already unless the test failed.
+        let _ = cgroup::remove(&self.base, &self.id);
+    }
 }
 
 #[test]
 fn a_payload_is_in_its_cgroup_and_sees_it_as_the_top() {
-    let (room, base, id) = (Room::new(), base(), id("join"));
-    let group = cgroup::create(&base, &id).unwrap();
+    let (room, group) = (Room::new(), Group::new("join"));
     let plan = room
         .compile(container(
             "while read line; do case $line in 0:*) echo $line;; esac; done </proc/self/cgroup; exec sleep 1000",
         ))
         .unwrap();
-    let (running, output) = room.start(&plan, Some(group.as_fd())).unwrap();
+    let (running, output) = room.start(&plan, Some(group.fd.as_fd())).unwrap();
     let mut line = [0; 5];
     std::fs::File::from(output).read_exact(&mut line).unwrap();
     assert_eq!(&line, b"0::/\n");
-    let pids = std::fs::read_to_string(cgroup::path(&base, &id).join("cgroup.procs")).unwrap();
+    let pids = std::fs::read_to_string(group.dir().join("cgroup.procs")).unwrap();
     assert_eq!(pids, format!("{}\n", running.pid.as_raw_nonzero()));
-    cgroup::remove(&base, &id).unwrap();
+    group.remove();
     assert_eq!(end(&running), 128 + 9);
-    assert!(!cgroup::path(&base, &id).try_exists().unwrap());
 }
 
 #[test]
 fn a_crowd_that_keeps_forking_is_killed_with_its_cgroup() {
-    let (room, base, id) = (Room::new(), base(), id("crowd"));
-    let group = cgroup::create(&base, &id).unwrap();
+    let (room, group) = (Room::new(), Group::new("crowd"));
     // In the host's pid namespace, so that nothing but the cgroup holds them together.
     let shared = json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "uts"}, {"type": "network"}]}});
     let script = "
@@ -52,14 +73,13 @@ fn a_crowd_that_keeps_forking_is_killed_with_its_cgroup() {
         for n in 0 1 2 3 4; do for m in 0 1 2 3 4 5 6 7 8 9; do breed & done; done
         echo crowded; wait";
     let plan = room.compile(with(container(script), &shared)).unwrap();
-    let (running, output) = room.start(&plan, Some(group.as_fd())).unwrap();
+    let (running, output) = room.start(&plan, Some(group.fd.as_fd())).unwrap();
     let mut output = std::fs::File::from(output);
     output.read_exact(&mut [0; 8]).unwrap();
-    let dir = cgroup::path(&base, &id);
+    let dir = group.dir();
     let crowd = std::fs::read_to_string(dir.join("cgroup.procs")).unwrap().lines().count();
     assert!(crowd >= 50, "{crowd}");
-    cgroup::remove(&base, &id).unwrap();
-    assert!(!dir.try_exists().unwrap());
+    group.remove();
     assert_eq!(end(&running), 128 + 9);
     // Every one of them held the pipe.
     assert_eq!(output.read_to_end(&mut Vec::new()).unwrap(), 0);
@@ -68,9 +88,8 @@ fn a_crowd_that_keeps_forking_is_killed_with_its_cgroup() {
 /// The monitor is killed while the init has not yet asked to die with it.
 #[test]
 fn an_init_whose_launcher_is_gone_executes_nothing() {
-    let (room, base, id) = (Room::new(), base(), id("orphan"));
-    let group = cgroup::create(&base, &id).unwrap();
-    let dir = cgroup::path(&base, &id);
+    let (room, group) = (Room::new(), Group::new("orphan"));
+    let dir = group.dir();
     let freeze = |state: &str| std::fs::write(dir.join("cgroup.freeze"), state).unwrap();
     let mounts = [bind(&room.dir.join("shared"), "/shared")];
     let plan = room.compile(add_mounts(container(": >/shared/ran"), &mounts)).unwrap();
@@ -79,7 +98,7 @@ fn an_init_whose_launcher_is_gone_executes_nothing() {
         // SAFETY: the C library's fork keeps its own locks usable in the child, which launches and exits.
         let launcher = unsafe { libc::fork() };
         if launcher == 0 {
-            let started = room.start(&plan, Some(group.as_fd()));
+            let started = room.start(&plan, Some(group.fd.as_fd()));
             sys::process::exit_now(i32::from(started.is_err() || end(&started.unwrap().0) != 0));
         }
         let events = || std::fs::read_to_string(dir.join("cgroup.events")).unwrap();
@@ -106,15 +125,14 @@ fn an_init_whose_launcher_is_gone_executes_nothing() {
         // The first round shows that the payload would have left a trace.
         assert_eq!(std::fs::remove_file(room.dir.join("shared/ran")).is_ok(), !kill);
     }
-    cgroup::remove(&base, &id).unwrap();
+    group.remove();
 }
 
 #[test]
 fn a_start_in_a_removed_cgroup_is_an_error() {
-    let (room, base, id) = (Room::new(), base(), id("gone"));
-    let group = cgroup::create(&base, &id).unwrap();
-    cgroup::remove(&base, &id).unwrap();
+    let (room, group) = (Room::new(), Group::new("gone"));
+    group.remove();
     let plan = room.compile(container("true")).unwrap();
-    let error = room.start(&plan, Some(group.as_fd())).unwrap_err();
+    let error = room.start(&plan, Some(group.fd.as_fd())).unwrap_err();
     assert_eq!(error.to_string(), "can't make the container's namespaces (clone3): no such file or directory");
 }
