@@ -69,7 +69,11 @@ fn empty(dir: BorrowedFd, top: BorrowedFd, depth: usize, lifted: &mut u64) -> ru
     let mut buffer = [MaybeUninit::uninit(); NAMES_BYTES];
     let mut entries = RawDir::new(dir, &mut buffer);
     while let Some(entry) = entries.next() {
-        let entry = entry?;
+        let entry = match entry {
+            // The folder itself was removed meanwhile: getdents(2) has no other word for it.
+            Err(Errno::NOENT) => break,
+            other => other?,
+        };
         let name = entry.file_name();
         if name == c"." || name == c".." {
             continue;
@@ -102,6 +106,7 @@ fn lift(dir: BorrowedFd, name: &CStr, top: BorrowedFd, lifted: &mut u64) -> rust
         let new_name = format!(".removing-{lifted}");
         match rustix::fs::renameat_with(dir, name, top, &new_name, rustix::fs::RenameFlags::NOREPLACE) {
             Err(Errno::EXIST) => {}
+            Err(Errno::NOENT) => return Ok(()),
             other => return other,
         }
     }
@@ -137,4 +142,33 @@ fn unlink(dir: BorrowedFd, name: &CStr, flags: AtFlags) -> rustix::io::Result<()
 fn allow(parent: BorrowedFd, name: &CStr) -> rustix::io::Result<()> {
     let path_fd = open_beneath(parent, name, OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC)?;
     rustix::fs::chmodat(CWD, format!("/proc/self/fd/{}", path_fd.as_raw_fd()), Mode::RWXU, AtFlags::empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn several_may_remove_the_same_tree_at_once() {
+        let place = std::env::temp_dir().join(format!("isolazi-remove-{}", std::process::id()));
+        for round in 0..50 {
+            let tree = place.join("tree");
+            for folder in ["a/b/c", "a/d", "e/f", "work/work"] {
+                std::fs::create_dir_all(tree.join(folder)).unwrap();
+                std::fs::write(tree.join(folder).join("file"), "x").unwrap();
+            }
+            let parent = rustix::fs::open(&place, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()).unwrap();
+            let start = std::sync::Barrier::new(3);
+            std::thread::scope(|scope| {
+                for _ in 0..3 {
+                    scope.spawn(|| {
+                        start.wait();
+                        remove_tree(parent.as_fd(), "tree").unwrap_or_else(|error| panic!("round {round}: {error}"));
+                    });
+                }
+            });
+            assert!(!tree.try_exists().unwrap());
+        }
+        std::fs::remove_dir(&place).unwrap();
+    }
 }
