@@ -98,7 +98,7 @@ impl Draft {
         let private = Mode::from_raw_mode(0o700);
         match mkdirat(CWD, dir, private) {
             Err(rustix::io::Errno::NOENT) => {
-                std::fs::create_dir_all(containers)?;
+                record::make_private_dirs(containers)?;
                 mkdirat(CWD, dir, private)?;
             }
             made => made?,

@@ -114,7 +114,8 @@ impl Names {
         let words = || format!("can't lock `{}`", self.dir.display());
         let folder = match File::open(&self.dir) {
             Err(cause) if cause.kind() == ErrorKind::NotFound && make => {
-                fs::create_dir_all(&self.dir).context(|| format!("can't make `{}`", self.dir.display()))?;
+                crate::record::make_private_dirs(&self.dir)
+                    .context(|| format!("can't make `{}`", self.dir.display()))?;
                 File::open(&self.dir)
             }
             Err(cause) if cause.kind() == ErrorKind::NotFound => return Ok(None),

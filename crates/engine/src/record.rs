@@ -10,7 +10,7 @@
 //!     hosts hostname resolv.conf
 //!     container.log           Docker's json-file lines; made by the first byte
 //! <data>/containers/new-<id>/     being made, locked by its maker; renamed when whole
-//! <data>/containers/gone-<id>/    being removed
+//! <data>/containers/gone-<id>/    being removed; gone-with-volumes-<id>/ together with its anonymous volumes
 //! ```
 
 use api::Create;
@@ -19,6 +19,7 @@ use oci::Digest;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 /// The version of `container.json` and `status.json` that this program writes.
@@ -79,7 +80,43 @@ pub(crate) mod file {
     pub(crate) const RESOLV_CONF: &str = "resolv.conf";
 }
 
-/// Reads a JSON file; `None` when it is not there.
+impl Record {
+    /// Stands for a record that cannot be read: a power cut took it, or another version of this program wrote it. The
+    /// container can be listed and removed, nothing else.
+    pub(crate) fn lost(id: &str) -> Self {
+        Self {
+            version: VERSION,
+            id: id.to_owned(),
+            name: id[..12].to_owned(),
+            created: String::new(),
+            image_id: Digest::of(b""),
+            layers: Vec::new(),
+            command: Vec::new(),
+            stop_signal: 0,
+            anonymous_volumes: Vec::new(),
+            request: Create::default(),
+        }
+    }
+
+    /// The record itself, if it is of this version and of the container that it lies with. Its id becomes a path.
+    pub(crate) fn checked(self, id: &str) -> Result<Self> {
+        if self.version != VERSION {
+            let text = format!("container {id} is of version {} of its record, not {VERSION}", self.version);
+            return Err(Error::invalid(text).hint("another version of isolazi made it"));
+        }
+        if self.id != id {
+            return Err(Error::invalid(format!("container {id} has the record of another")));
+        }
+        Ok(self)
+    }
+}
+
+/// Makes a folder and its parents, as far as they are missing, for nobody but us.
+pub(crate) fn make_private_dirs(path: &Path) -> std::io::Result<()> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// Reads a JSON file; `None` when it is not there, `Invalid` when it is damaged.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let bytes = match std::fs::read(path) {
         Ok(bytes) => bytes,
@@ -88,7 +125,7 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     };
     serde_json::from_slice(&bytes)
         .map(Some)
-        .map_err(|cause| Error::new(Kind::Internal, format!("`{}` is damaged: {cause}", path.display())))
+        .map_err(|cause| Error::invalid(format!("`{}` is damaged: {cause}", path.display())))
 }
 
 /// Writes a JSON file that nobody reads yet, in a folder that is still being made.

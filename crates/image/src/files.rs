@@ -3,6 +3,7 @@
 use error::{Error, Result, ResultExt};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -33,9 +34,13 @@ pub(crate) fn is_absent(cause: &io::Error) -> bool {
     matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
 
-/// Makes the folder, its parents too.
+/// Makes the folder, its parents too. What is in images, and who has which, is nobody else's business.
 pub(crate) fn create_dir(path: &Path) -> Result<()> {
-    fs::create_dir_all(path).context(|| format!("can't create `{}`", path.display()))
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .context(|| format!("can't create `{}`", path.display()))
 }
 
 /// Replaces `target` by `bytes`, whole or not at all: written aside in `aside`, on the disk before it gets its name.
