@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub(crate) const NEW: &str = "new-";
 /// See [`NEW`].
 pub(crate) const GONE: &str = "gone-";
+/// Those whose anonymous volumes go, too.
+pub(crate) const GONE_WITH_VOLUMES: &str = "gone-with-volumes-";
 
 /// A container as it is on disk.
 #[derive(Debug, Clone)]
@@ -67,7 +69,6 @@ impl Containers {
     pub(crate) fn find(&self, names: &crate::names::Names, wanted: &str) -> Result<Option<Container>> {
         if let Some(id) = names.lookup(wanted)?
             && let Some(found) = self.read(&id)?
-            && found.record.name == wanted
         {
             return Ok(Some(found));
         }
@@ -87,13 +88,28 @@ impl Containers {
         }
     }
 
-    fn read(&self, id: &str) -> Result<Option<Container>> {
+    /// The container with that whole id. One whose files are damaged is dead and in nobody's way.
+    pub(crate) fn read(&self, id: &str) -> Result<Option<Container>> {
         let dir = self.dir.join(id);
-        let Some(record) = record::read::<Record>(&dir.join(file::RECORD))? else { return Ok(None) };
+        let record = record::read::<Record>(&dir.join(file::RECORD))
+            .and_then(|found| found.map(|record| record.checked(id)).transpose());
+        let (record, bad_record) = match damage(record)? {
+            Ok(None) => return Ok(None),
+            Ok(Some(record)) => (record, None),
+            Err(bad) => (Record::lost(id), Some(bad)),
+        };
         // The lock is looked at first: a monitor writes its last status before it lets go.
         let locked = is_locked(&dir)?;
-        let status = record::read::<Status>(&dir.join(file::STATUS))?.unwrap_or_default();
+        let (mut status, bad_status) = match damage(record::read::<Status>(&dir.join(file::STATUS)))? {
+            Ok(status) => (status.unwrap_or_default(), None),
+            Err(bad) => (Status::default(), Some(bad)),
+        };
+        let damage = bad_record.or(bad_status);
+        if let Some(damage) = &damage {
+            status.error = damage.to_string();
+        }
         let state = match (locked, &status) {
+            (false, _) if damage.is_some() => State::Dead,
             (true, status) if !status.finished.is_empty() => State::Exited, // its monitor is clearing up
             (true, status) if status.started.is_empty() => State::Created,
             (true, _) => State::Running,
@@ -126,25 +142,37 @@ impl Container {
     }
 }
 
+/// Sets damage apart from failures to read.
+fn damage<T>(read: Result<T>) -> Result<std::result::Result<T, Error>> {
+    match read {
+        Err(error) if error.kind != Kind::Invalid => Err(error),
+        other => Ok(other),
+    }
+}
+
 fn is_id(name: &str) -> bool {
     name.len() == 64 && name.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// Does a monitor hold the container's lock? Never waits.
-fn is_locked(dir: &Path) -> Result<bool> {
-    match try_lock(dir) {
-        Ok(Some(_lock)) => Ok(false),
-        Ok(None) => Ok(true),
+/// Does somebody hold the container's lock: a maker, a monitor, a remover? Never waits, and is seen by none who asks
+/// the same: they share the lock for that moment.
+pub(crate) fn is_locked(dir: &Path) -> Result<bool> {
+    match try_lock_as(dir, File::try_lock_shared) {
+        Ok(taken) => Ok(taken.is_none()),
         Err(error) if error.kind == Kind::NotFound => Ok(false),
         Err(error) => Err(error),
     }
 }
 
-/// Takes the container's lock; `None` when a monitor holds it. Released when dropped.
+/// Takes the container's lock; `None` when somebody holds it or looks at it. Released when dropped.
 pub(crate) fn try_lock(dir: &Path) -> Result<Option<File>> {
+    try_lock_as(dir, File::try_lock)
+}
+
+fn try_lock_as(dir: &Path, how: impl FnOnce(&File) -> std::result::Result<(), TryLockError>) -> Result<Option<File>> {
     let path = dir.join(file::LOCK);
     let lock = File::open(&path).context(|| format!("can't open `{}`", path.display()))?;
-    match lock.try_lock() {
+    match how(&lock) {
         Ok(()) => Ok(Some(lock)),
         Err(TryLockError::WouldBlock) => Ok(None),
         Err(TryLockError::Error(cause)) => Err(cause).context(|| format!("can't lock `{}`", path.display())),

@@ -1,18 +1,19 @@
 //! Removing containers: a rename takes them out of the list at once, then what is left is deleted.
 
 use crate::Engine;
-use crate::containers::{Container, GONE, NEW, try_lock};
+use crate::containers::{Container, GONE, GONE_WITH_VOLUMES, NEW, is_locked, try_lock};
 use crate::names::Names;
-use crate::record::Record;
+use crate::record::{self, Record, file};
 use crate::volumes::Volumes;
 use api::{Remove, State};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
-use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant};
 
 /// How long a killed container may take to be cleaned up by its monitor.
 const KILL_WAIT: Duration = Duration::from_secs(10);
@@ -32,7 +33,7 @@ impl Leftover {
     /// Deletes it. When the process is killed on the way, the next command that lists goes on.
     pub(crate) fn delete(self) -> Result<()> {
         // Each failure is told, none keeps the others from being tried.
-        let removed: Vec<Result<()>> = self.names.iter().map(|name| self.volumes.remove(name)).collect();
+        let removed: Vec<Result<()>> = self.names.iter().map(|name| remove_volume(&self.volumes, name)).collect();
         remove_dir(&self.dir)?;
         removed.into_iter().collect()
     }
@@ -42,7 +43,8 @@ impl Leftover {
 /// volumes go, too.
 pub(crate) fn discard(dir: &Path, record: &Record, volumes: bool) -> Result<Leftover> {
     let (containers, data) = parents(dir)?;
-    let gone = containers.join(format!("{GONE}{}", record.id));
+    let prefix = if volumes { GONE_WITH_VOLUMES } else { GONE };
+    let gone = containers.join(format!("{prefix}{}", record.id));
     renameat(CWD, dir, CWD, &gone)
         .map_err(std::io::Error::from)
         .context(|| format!("can't remove the container's folder `{}`", dir.display()))?;
@@ -56,7 +58,10 @@ pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
     let Some(container) = engine.containers.find(&engine.names, &request.container)? else {
         return Err(Error::not_found(format!("No such container: {}", request.container)));
     };
-    let lock = take_lock(&container, request)?;
+    let Some(lock) = take_lock(engine, &container, request)? else {
+        // With `--rm` its monitor has removed everything itself.
+        return Ok(());
+    };
     clean_up(engine, &container)?;
     let Container { dir, record, .. } = container;
     let leftover = discard(&dir, &record, request.volumes || record.request.remove)?;
@@ -64,74 +69,86 @@ pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
     leftover.delete()
 }
 
-/// The lock of a container that does not run, killed first if that was asked.
-fn take_lock(container: &Container, request: &Remove) -> Result<File> {
-    if let Some(lock) = try_lock(&container.dir)? {
-        return Ok(lock);
-    }
-    // One that has ended keeps its lock for the moment that its monitor needs to clear up.
-    if !request.force && container.state != State::Exited {
-        let message = format!(
-            "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
-            container.record.name
-        );
-        return Err(Error::new(Kind::Conflict, message));
-    }
-    if let (State::Running, Some(pid)) = (&container.state, container.status.pid) {
-        kill(pid)?;
-    }
-    let deadline = SystemTime::now() + KILL_WAIT;
+/// The lock of a container that does not run, killed first if that was asked. `None`: it has gone meanwhile.
+fn take_lock(engine: &Engine, container: &Container, request: &Remove) -> Result<Option<File>> {
+    let Container { dir, record, .. } = container;
+    let deadline = Instant::now() + KILL_WAIT;
+    let mut killed = None;
     loop {
-        match try_lock(&container.dir) {
-            Ok(Some(lock)) => return Ok(lock),
-            // With `--rm` the monitor has removed everything itself.
-            Err(error) if error.kind == Kind::NotFound => {
-                return File::open("/dev/null").context(|| "can't open `/dev/null`");
-            }
+        match try_lock(dir) {
+            Ok(Some(lock)) => return Ok(Some(lock)),
+            Err(error) if error.kind == Kind::NotFound => return Ok(None),
             Err(error) => return Err(error),
-            Ok(None) if SystemTime::now() > deadline => {
-                let message = format!("container \"{}\" does not end although it was killed", container.record.name);
-                return Err(Error::new(Kind::Unavailable, message));
-            }
-            // The lock tells nobody when it is released; the monitor needs a few milliseconds.
-            Ok(None) => std::thread::sleep(Duration::from_millis(1)),
+            Ok(None) => {}
         }
+        // Looked at anew: it may just be starting. One that has ended keeps its lock for the moment that its monitor needs
+        // to clear up, and who only looks at a lock has it no longer than that.
+        let Some(now) = engine.containers.read(&record.id)? else { return Ok(None) };
+        if now.state == State::Running && is_locked(dir)? {
+            if !request.force {
+                let message = format!(
+                    "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
+                    record.name
+                );
+                return Err(Error::new(Kind::Conflict, message));
+            }
+            if let Some(pid) = now.status.pid.filter(|pid| killed != Some(*pid)) {
+                kill(&record.id, pid)?;
+                killed = Some(pid);
+            }
+        }
+        if Instant::now() > deadline {
+            let text = if killed.is_some() { "does not end although it was killed" } else { "is locked" };
+            return Err(Error::new(Kind::Unavailable, format!("container \"{}\" {text}", record.name)));
+        }
+        // The lock tells nobody when it is released; the monitor needs a few milliseconds.
+        std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// Kills the payload; the rest of its pid namespace goes with it.
-fn kill(pid: u32) -> Result<()> {
+/// Kills the payload of container `id`; the rest of its pid namespace goes with it.
+fn kill(id: &str, pid: u32) -> Result<()> {
+    let words = || "can't kill the container's payload";
     let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
     let pid = pid.ok_or_else(|| Error::new(Kind::Internal, "the container's status has an impossible process id"))?;
-    // Our child it is not: the number stays its own as long as its monitor, which we saw alive, has not waited for it.
-    match pidfd_open(pid, PidfdFlags::empty())
-        .and_then(|fd| rustix::process::pidfd_send_signal(fd, rustix::process::Signal::KILL))
-    {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+    let payload = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(()),
+        other => other.map_err(std::io::Error::from).context(words)?,
+    };
+    // Asked after it was opened: the number may be another process's by now, but not the child of that monitor.
+    let Some(monitor) = monitor(pid, id) else { return Ok(()) };
+    match pidfd_send_signal(&payload, Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
         // Another id of a rootless user's, in another of his user namespaces. Its monitor is the user himself.
-        Err(rustix::io::Errno::PERM) => order_kill(pid),
-        Err(errno) => Err(std::io::Error::from(errno)).context(|| "can't kill the container's payload"),
+        Err(Errno::PERM) => order_kill(pid, monitor, id),
+        Err(errno) => Err(std::io::Error::from(errno)).context(words),
     }
 }
 
 /// Has the monitor kill its payload.
-fn order_kill(payload: Pid) -> Result<()> {
+fn order_kill(payload: Pid, found: Pid, id: &str) -> Result<()> {
     let words = || "can't order the container's monitor to kill its payload";
-    let monitor = |payload: Pid| {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", payload.as_raw_nonzero())).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
-        Pid::from_raw(parent.trim().parse().ok()?)
+    let monitor_fd = match pidfd_open(found, PidfdFlags::empty()) {
+        Err(Errno::SRCH) => return Ok(()),
+        other => other.map_err(std::io::Error::from).context(words)?,
     };
-    let Some(found) = monitor(payload) else { return Ok(()) }; // it has ended
-    let monitor_fd = pidfd_open(found, PidfdFlags::empty()).map_err(std::io::Error::from).context(words)?;
     // Still the parent: then it was no other process that got the number in between.
-    if monitor(payload) != Some(found) {
+    if monitor(payload, id) != Some(found) {
         return Ok(());
     }
-    match rustix::process::pidfd_send_signal(monitor_fd, rustix::process::Signal::TERM) {
-        Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+    match pidfd_send_signal(&monitor_fd, Signal::TERM) {
+        Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(errno) => Err(std::io::Error::from(errno)).context(words),
     }
+}
+
+/// The parent of a payload, if it is the monitor of the container `id`, whose folder is its last argument.
+fn monitor(payload: Pid, id: &str) -> Option<Pid> {
+    let status = std::fs::read_to_string(format!("/proc/{}/status", payload.as_raw_nonzero())).ok()?;
+    let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?;
+    let parent = Pid::from_raw(parent.trim().parse().ok()?)?;
+    let arguments = std::fs::read(format!("/proc/{}/cmdline", parent.as_raw_nonzero())).ok()?;
+    arguments.strip_suffix(b"\0")?.ends_with(format!("/{id}").as_bytes()).then_some(parent)
 }
 
 /// What a killed monitor could not give back.
@@ -148,6 +165,9 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
     engine.names.sweep()?;
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
+        if name.starts_with(GONE_WITH_VOLUMES) {
+            remove_volumes(engine, &dir)?;
+        }
         if name.starts_with(GONE) || name.starts_with(NEW) && is_abandoned(&dir) {
             remove_dir(&dir)?;
         }
@@ -164,6 +184,22 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// The anonymous volumes of a container that is half removed. Who removed it began with them and ends with the record, so
+/// one that has no record any more has none.
+fn remove_volumes(engine: &Engine, dir: &Path) -> Result<()> {
+    let record = record::read::<Record>(&dir.join(file::RECORD)).unwrap_or_default();
+    let names = record.map_or(Vec::new(), |record| record.anonymous_volumes);
+    names.iter().try_for_each(|name| remove_volume(&engine.volumes, name))
+}
+
+/// Somebody else may be removing the same: whoever comes second finds nothing, and that is success.
+fn remove_volume(volumes: &Volumes, name: &str) -> Result<()> {
+    match volumes.remove(name) {
+        Err(error) if error.kind == Kind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 fn is_abandoned(dir: &Path) -> bool {

@@ -93,12 +93,21 @@ impl AsFd for Inbox {
 
 /// A caller who ignores SIGCHLD hands that down to us, and then nobody can wait for a child: its end is not kept
 /// (wait(2)). Puts the default back.
-#[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
 pub fn notice_children() -> Result<(), Errno> {
+    stop_ignoring(libc::SIGCHLD)
+}
+
+/// The same for SIGTERM, for a process that must not go on only because its caller's caller wanted to (nohup(1), `trap`).
+pub fn notice_orders() -> Result<(), Errno> {
+    stop_ignoring(libc::SIGTERM)
+}
+
+#[allow(unsafe_code, reason = "rustix leaves signal dispositions to the C library")]
+fn stop_ignoring(signal: libc::c_int) -> Result<(), Errno> {
     // SAFETY: a zeroed `sigaction` is valid: SIG_DFL and no flags; the old one is not wanted.
     let done = unsafe {
         let default: libc::sigaction = std::mem::zeroed();
-        libc::sigaction(libc::SIGCHLD, &raw const default, std::ptr::null_mut())
+        libc::sigaction(signal, &raw const default, std::ptr::null_mut())
     };
     crate::process::check(done.into()).map(drop)
 }

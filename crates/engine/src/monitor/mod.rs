@@ -44,6 +44,8 @@ pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
     let _ = rustix::process::setsid();
     let _ = rustix::process::chdir("/");
     let _ = sys::process::set_name(c"isolazi:monitor");
+    // It cannot fail with a signal that exists.
+    let _ = sys::signal::notice_orders();
     let dir = PathBuf::from(dir);
     let Given { session, lock, root } = given;
     let mut relay = Relay::new(session);

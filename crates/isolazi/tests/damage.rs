@@ -1,0 +1,130 @@
+//! What power cuts, kills and neighbours do to a container's folder: the others stay usable, and it can be removed.
+
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
+mod common;
+
+use common::{Busybox, container, contents, eventually};
+use rustix::fs::{FlockOperation, flock};
+use std::fs::File;
+use std::time::Duration;
+
+/// A file that lost its content in a power cut, was cut, is of a newer program, or is another container's.
+const DAMAGES: [(&str, fn(String) -> String); 6] = [
+    ("container.json", |_| String::new()),
+    ("container.json", |text| text[..text.len() / 2].to_owned()),
+    ("container.json", |text| text.replacen(r#""version":1"#, r#""version":9"#, 1)),
+    ("container.json", |text| text.replacen(r#""id":""#, r#""id":"../../"#, 1)),
+    ("status.json", |_| String::new()),
+    ("status.json", |_| r#"{"version":1,"started":7}"#.to_owned()),
+];
+
+#[test]
+fn a_damaged_container_is_dead_in_nobodys_way_and_can_be_removed() {
+    for (index, (file, damage)) in DAMAGES.into_iter().enumerate() {
+        let busybox = Busybox::new();
+        let isolazi = &busybox.isolazi;
+        assert_eq!(isolazi.run(&busybox.words(&["--name", "broken"], &["true"])).ok(), "");
+        let folder = container(isolazi);
+        let path = folder.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let damaged = damage(text.clone());
+        assert_ne!(damaged, text);
+        std::fs::write(&path, damaged).unwrap();
+        busybox.run(&["--name", "other"], &["true"]).succeeds();
+        let id = folder.file_name().unwrap().to_str().unwrap();
+        let list = isolazi.run(&["ps", "-a", "--format", "{{.ID}} {{.State}}"]);
+        assert_eq!(list.ok(), format!("{} dead\n", &id[..12]), "{index}");
+        isolazi.run(&["info"]).succeeds();
+        let name = if index % 2 == 0 { "broken" } else { &id[..12] };
+        assert_eq!(isolazi.run(&["rm", name]).ok(), format!("{name}\n"), "{index}");
+        busybox.holds_nothing();
+    }
+}
+
+/// The lock of a container whose monitor was killed may be held for a moment by whoever looks at it or clears up. The
+/// process id in its status is somebody else's by then.
+#[test]
+fn a_process_that_got_the_number_of_a_dead_payload_is_not_killed() {
+    for operation in [FlockOperation::LockExclusive, FlockOperation::LockShared] {
+        let busybox = Busybox::new();
+        let isolazi = &busybox.isolazi;
+        isolazi.run(&busybox.words(&["--name", "dead"], &["true"])).ok();
+        let folder = container(isolazi);
+        let mut innocent = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let started = "2026-01-02T03:04:05.000000000Z";
+        let status = format!(r#"{{"version":1,"started":"{started}","pid":{}}}"#, innocent.id());
+        std::fs::write(folder.join("status.json"), status).unwrap();
+        let lock = File::open(folder.join("lock")).unwrap();
+        flock(&lock, operation).unwrap();
+        let removal = isolazi.spawn(&["rm", "-f", "dead"]);
+        std::thread::sleep(Duration::from_millis(300));
+        drop(lock);
+        assert_eq!(removal.finish(b"", common::LIMIT).ok(), "dead\n");
+        assert_eq!(innocent.try_wait().unwrap(), None, "killed");
+        innocent.kill().unwrap();
+        innocent.wait().unwrap();
+        busybox.holds_nothing();
+    }
+}
+
+#[test]
+fn looking_at_a_container_is_no_lock_that_a_removal_fails_for() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    isolazi.run(&["create", "--name", "new", &busybox.image]).succeeds();
+    let lock = File::open(container(isolazi).join("lock")).unwrap();
+    flock(&lock, FlockOperation::LockShared).unwrap();
+    let removal = isolazi.spawn(&["rm", "new"]);
+    std::thread::sleep(Duration::from_millis(100));
+    drop(lock);
+    assert_eq!(removal.finish(b"", common::LIMIT).ok(), "new\n");
+}
+
+#[test]
+fn removing_by_force_tells_the_name_of_a_container_that_removes_itself() {
+    for busybox in Busybox::both() {
+        let isolazi = &busybox.isolazi;
+        isolazi.run(&busybox.words(&["-d", "--rm", "--name", "brief"], &["sleep", "60"])).ok();
+        assert_eq!(isolazi.run(&["rm", "-f", "/brief"]).ok(), "/brief\n");
+        busybox.holds_nothing();
+    }
+}
+
+#[test]
+fn what_a_killed_removal_left_goes_with_its_volumes_and_only_with_those_it_was_told_to_take() {
+    for (prefix, volumes) in [("gone-", 1), ("gone-with-volumes-", 0)] {
+        let busybox = Busybox::new();
+        let isolazi = &busybox.isolazi;
+        isolazi.run(&["create", "-v", "/data", &busybox.image]).succeeds();
+        let folder = container(isolazi);
+        let id = folder.file_name().unwrap().to_str().unwrap();
+        std::fs::rename(&folder, folder.with_file_name(format!("{prefix}{id}"))).unwrap();
+        assert_eq!(isolazi.run(&["ps", "-aq"]).ok(), "");
+        let left = contents(isolazi);
+        assert_eq!(left.len(), volumes, "{left:?}");
+        assert!(left.iter().all(|path| path.parent().unwrap().ends_with("volumes")), "{left:?}");
+    }
+}
+
+/// `nohup` and `trap '' TERM` hand an ignored signal down to every child.
+#[test]
+fn an_ordinary_users_container_ends_by_force_also_if_its_starter_ignored_sigterm() {
+    let busybox = Busybox::ordinary();
+    let isolazi = &busybox.isolazi;
+    let words = busybox.words(&["-d", "-u", "1000", "--name", "deaf"], &["sleep", "60"]);
+    let run = isolazi.command(&words);
+    let mut shell = std::process::Command::new("setpriv");
+    let (uid, gid) = rustix_ids(&isolazi.root());
+    shell.args(["--reuid", &uid, "--regid", &gid, "--clear-groups", "sh", "-c", "trap '' TERM; exec \"$@\"", "sh"]);
+    shell.arg(run.get_program()).args(run.get_args()).env_clear().current_dir("/");
+    shell.envs(run.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    assert!(shell.output().unwrap().status.success());
+    assert_eq!(isolazi.run(&["rm", "-f", "deaf"]).ok(), "deaf\n");
+    eventually("nothing", || contents(isolazi).is_empty().then_some(()));
+}
+
+fn rustix_ids(path: &std::path::Path) -> (String, String) {
+    let stat = rustix::fs::stat(path).unwrap();
+    (stat.st_uid.to_string(), stat.st_gid.to_string())
+}
