@@ -76,6 +76,16 @@ fn a_terminal_that_is_asked_for_and_not_there_is_refused() {
     assert_eq!((output.code, output.stdout.as_str()), (0, "/dev/pts/0\r\nerr\r\n"), "{output:?}");
 }
 
+/// As an init such as systemd does: it closes the console and opens it again when it has something to say.
+#[test]
+fn a_payload_may_close_its_terminal_and_open_it_again() {
+    let (isolazi, image) = with_busybox();
+    let script = "exec </dev/null >/dev/null 2>&1; sleep 0.3; echo again >/dev/console; seq 20000 >/dev/console";
+    let output = isolazi.run(&["run", "--rm", "-t", &image, "sh", "-c", script]);
+    let expected: String = (1..=20000).fold("again\r\n".to_owned(), |text, number| format!("{text}{number}\r\n"));
+    assert!(output.code == 0 && output.stdout == expected, "{:.200}", output.stdout);
+}
+
 #[test]
 fn a_pull_on_a_terminal_leaves_one_line_a_layer() {
     let isolazi = Isolazi::new();

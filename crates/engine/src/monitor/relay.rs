@@ -115,7 +115,7 @@ impl Relay {
                 let waited = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
                 let waited = waited.map_err(std::io::Error::from).context(|| "can't wait for the payload")?;
                 status = waited.map(|(_, status)| status);
-                streams.stdin = None;
+                (streams.stdin, streams.held) = (None, None);
             }
             if let Some(status) = status
                 && self.waiting.is_none()

@@ -4,6 +4,7 @@ use error::{Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
 use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
 
 /// The monitor's ends, all non-blocking.
 pub(super) struct Streams {
@@ -15,6 +16,8 @@ pub(super) struct Streams {
     pub stderr: Option<OwnedFd>,
     /// The controlling end of a terminal, for its size.
     pub console: Option<OwnedFd>,
+    /// The payload's end of it, as long as the payload lives: it may close all of its own and open another later.
+    pub held: Option<OwnedFd>,
 }
 
 /// The payload's ends.
@@ -34,7 +37,7 @@ impl PayloadEnds {
 impl Streams {
     /// Pipes, or nothing yet when a terminal will come from the init.
     pub(super) fn new(tty: bool, interactive: bool) -> Result<(Self, Option<PayloadEnds>)> {
-        let mut ours = Self { stdin: None, stdout: None, stderr: None, console: None };
+        let mut ours = Self { stdin: None, stdout: None, stderr: None, console: None, held: None };
         if tty {
             return Ok((ours, None));
         }
@@ -61,6 +64,9 @@ impl Streams {
         let copy = || console.try_clone().context(|| "can't copy the terminal's descriptor");
         self.stdin = Some(copy()?);
         self.stdout = Some(nonblocking(copy()?)?);
+        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
+        // One that has ended already has hung its terminal up.
+        self.held = ioctl_tiocgptpeer(&console, flags).ok();
         self.console = Some(console);
         Ok(self)
     }

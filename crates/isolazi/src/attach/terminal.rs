@@ -53,7 +53,8 @@ fn restore() {
     if let Ok(mut slot) = BEFORE.try_lock()
         && let Some(before) = slot.take()
     {
-        // A terminal that is gone has no state to put back.
-        let _ = tcsetattr(stdin(), OptionalActions::Drain, &before);
+        // At once: a terminal that takes no output (Ctrl-S) must not keep us, and a signal not interrupt this. One that is
+        // gone has no state to put back.
+        let _ = tcsetattr(stdin(), OptionalActions::Now, &before);
     }
 }
