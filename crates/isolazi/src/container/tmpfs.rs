@@ -41,6 +41,10 @@ pub(super) fn parse(text: &str) -> Result<Tmpfs> {
             None => WORDS.contains(&option.as_str()),
             Some((key, value)) => KEYS.contains(&key) && is_value(key, value),
         };
+        // Docker takes it, and its rules for devices stop what a payload with CAP_MKNOD would then open. Here only mounts do.
+        if option == "dev" {
+            return Err(Error::invalid("invalid tmpfs option `dev`: device nodes would be those of the host"));
+        }
         if !known {
             return Err(Error::invalid(format!("invalid tmpfs option `{option}`")));
         }
@@ -79,6 +83,7 @@ mod tests {
             ("", "invalid mount path: '' mount path must be absolute"),
             ("/", "invalid tmpfs `/`: destination can't be '/'"),
             ("/x:foo", "invalid tmpfs option `foo`"),
+            ("/x:exec,dev", "invalid tmpfs option `dev`: device nodes would be those of the host"),
             ("/x:size=", "invalid tmpfs option `size=`"),
             ("/x:size=12q", "invalid tmpfs option `size=12q`"),
             ("/x:mode=9", "invalid tmpfs option `mode=9`"),
