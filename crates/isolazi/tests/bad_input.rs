@@ -1,4 +1,5 @@
 //! Bad input, from the user, from registries and from the machine: one clear line, the right exit code, nothing broken.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod common;
 

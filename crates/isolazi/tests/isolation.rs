@@ -1,4 +1,5 @@
 //! What a payload sees of the machine, and that a hostile image or command line reaches nothing of it.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod common;
 

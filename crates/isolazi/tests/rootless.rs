@@ -1,4 +1,5 @@
 //! An ordinary user without ranges in `/etc/subuid`: one id has to do.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod common;
 

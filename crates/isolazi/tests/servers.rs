@@ -1,5 +1,6 @@
 //! Servers from real images on the machine's network: a real client gets its answer, and a signal to the command line
 //! ends them in order.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 mod common;
 
