@@ -117,6 +117,10 @@ impl Containers {
             (false, status) if !status.started.is_empty() => State::Dead,
             (false, _) => State::Created,
         };
+        // One that is removed between two of these looks seems to have been created only.
+        if state == State::Created && !dir.try_exists().unwrap_or(true) {
+            return Ok(None);
+        }
         Ok(Some(Container { dir, record, status, state }))
     }
 }

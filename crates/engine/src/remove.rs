@@ -173,13 +173,19 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
         }
     }
     for container in engine.containers.list()? {
-        if container.state != State::Dead {
+        // One whose monitor was killed while it started looks like one that was never started, and may have a cgroup.
+        if !matches!(container.state, State::Dead | State::Created) {
             continue;
         }
-        // Taken by somebody else: then it is theirs.
-        let Some(_lock) = try_lock(&container.dir)? else { continue };
+        let _lock = match try_lock(&container.dir) {
+            Ok(Some(lock)) => lock,
+            // Taken by somebody else: then it is theirs.
+            Ok(None) => continue,
+            Err(error) if error.kind == Kind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
         clean_up(engine, &container)?;
-        if container.record.request.remove {
+        if container.state == State::Dead && container.record.request.remove {
             discard(&container.dir, &container.record, true)?.delete()?;
         }
     }

@@ -107,6 +107,34 @@ fn what_a_killed_removal_left_goes_with_its_volumes_and_only_with_those_it_was_t
     }
 }
 
+#[test]
+fn lists_neither_fail_nor_see_ghosts_while_containers_come_and_go() {
+    let busybox = Busybox::new();
+    std::thread::scope(|scope| {
+        let runs: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| (0..15).for_each(|_| drop(busybox.run(&["-e", "A=1"], &["true"]).succeeds()))))
+            .collect();
+        while runs.iter().any(|run| !run.is_finished()) {
+            let list = busybox.isolazi.run(&["ps", "-a", "--format", "{{.State}} {{.Status}}"]).ok();
+            assert!(!list.contains("dead"), "{list}");
+        }
+    });
+    busybox.holds_nothing();
+}
+
+#[test]
+fn the_cgroup_of_a_container_whose_monitor_was_killed_while_it_started_goes() {
+    let busybox = Busybox::new();
+    busybox.isolazi.run(&["create", &busybox.image]).succeeds();
+    let id = container(&busybox.isolazi).file_name().unwrap().to_owned();
+    let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(std::path::Path::new);
+    let mount = mounts.into_iter().find(|path| path.join("cgroup.procs").exists()).unwrap();
+    let cgroup = mount.join("isolazi").join(id);
+    std::fs::create_dir_all(&cgroup).unwrap();
+    assert_eq!(busybox.isolazi.run(&["ps", "-a", "--format", "{{.State}}"]).ok(), "created\n");
+    assert!(!cgroup.exists());
+}
+
 /// `nohup` and `trap '' TERM` hand an ignored signal down to every child.
 #[test]
 fn an_ordinary_users_container_ends_by_force_also_if_its_starter_ignored_sigterm() {
