@@ -144,15 +144,36 @@ pub(crate) fn write_bytes(path: &Path, bytes: &[u8]) -> Result<()> {
 
 /// Replaces a JSON file: written aside, then renamed, so that a reader sees the old or the new one. Not synced: after
 /// a power cut no container runs, and a lost status is the same as one that died with its monitor.
+///
+/// On a full disk it is written over the old one, which takes no new room: how a container ended is worth the moment in
+/// which a reader finds it damaged.
 pub(crate) fn replace(path: &Path, value: &impl Serialize) -> Result<()> {
     let aside = path.with_extension("new");
     let words = || format!("can't write `{}`", path.display());
-    match std::fs::remove_file(&aside) {
-        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => return Err(cause).context(words),
-        _ => {}
+    remove_file(&aside).context(words)?;
+    match write_new(&aside, value) {
+        Ok(()) => renameat(CWD, &aside, CWD, path).map_err(std::io::Error::from).context(words),
+        Err(full) => {
+            remove_file(&aside).context(words)?;
+            // The first failure is the one to tell.
+            write_over(path, value).map_err(|_| full)
+        }
     }
-    write_new(&aside, value)?;
-    renameat(CWD, &aside, CWD, path).map_err(std::io::Error::from).context(words)
+}
+
+/// Removes a file, if it is there.
+fn remove_file(path: &Path) -> std::io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => Err(cause),
+        _ => Ok(()),
+    }
+}
+
+fn write_over(path: &Path, value: &impl Serialize) -> std::io::Result<()> {
+    let bytes = serde_json::to_vec(value)?;
+    let file = std::fs::OpenOptions::new().write(true).open(path)?;
+    std::os::unix::fs::FileExt::write_all_at(&file, &bytes, 0)?;
+    file.set_len(bytes.len() as u64)
 }
 
 fn write_all(file: &OwnedFd, mut bytes: &[u8]) -> std::io::Result<()> {

@@ -123,6 +123,29 @@ fn lists_neither_fail_nor_see_ghosts_while_containers_come_and_go() {
 }
 
 #[test]
+fn a_payload_that_fills_the_disk_keeps_its_exit_code() {
+    let isolazi = testkit::Isolazi::new();
+    let small = isolazi.root().join("small");
+    std::fs::create_dir(&small).unwrap();
+    let mount = |arguments: &[&str]| {
+        let status = std::process::Command::new(arguments[0]).args(&arguments[1..]).arg(&small).status().unwrap();
+        assert!(status.success(), "{arguments:?}");
+    };
+    mount(&["mount", "-t", "tmpfs", "-o", "size=12m", "none"]);
+    let (data, image) = (small.join("data"), common::reference("busybox"));
+    let run = |words: &[&str]| isolazi.run(&[&["--root", data.to_str().unwrap()], words].concat());
+    run(&["pull", "-q", &image]).succeeds();
+    let payload = run(&["run", "--name", "full", &image, "sh", "-c", "seq 300000; exit 7"]);
+    let list = run(&["ps", "-a", "--format", "{{.State}} {{.Status}}"]);
+    let removed = run(&["rm", "full"]);
+    let left = std::fs::read_dir(data.join("containers")).unwrap().count();
+    mount(&["umount"]);
+    assert_eq!((payload.code, payload.stderr.as_str(), payload.stdout.lines().count()), (7, "", 300_000));
+    assert!(list.stdout.starts_with("exited Exited (7) "), "{list:?}");
+    assert_eq!((removed.ok().as_str(), left), ("full\n", 0));
+}
+
+#[test]
 fn the_cgroup_of_a_container_whose_monitor_was_killed_while_it_started_goes() {
     let busybox = Busybox::new();
     busybox.isolazi.run(&["create", &busybox.image]).succeeds();
