@@ -1,4 +1,4 @@
-//! What power cuts, kills and neighbours do to a container's folder: the others stay usable, and it can be removed.
+//! What power cuts, kills, full disks and neighbours do to a container: the others stay usable, and it can be removed.
 
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
@@ -120,6 +120,25 @@ fn lists_neither_fail_nor_see_ghosts_while_containers_come_and_go() {
         }
     });
     busybox.holds_nothing();
+}
+
+/// Whoever was handed an end of the payload's pipes may write to it for ever; the container ends with its payload.
+#[test]
+fn an_outsider_who_goes_on_writing_does_not_keep_a_container_alive() {
+    use std::io::Write;
+    let busybox = Busybox::new();
+    let mut running = busybox.spawn(&["--rm", "-i", "--network", "none"], &["sh", "-c", "echo up; read line"]);
+    common::read_until(&mut running, "up\n");
+    let payload = common::payload(&busybox.isolazi).as_raw_nonzero();
+    let pipe = File::options().write(true).open(format!("/proc/{payload}/fd/1")).unwrap();
+    // Much, so that a reader who reads until nothing is there never comes to an end.
+    rustix::pipe::fcntl_setpipe_size(&pipe, 1 << 20).unwrap();
+    for _ in 0..4 {
+        let mut pipe = pipe.try_clone().unwrap();
+        std::thread::spawn(move || while pipe.write_all(&[b'x'; 1 << 16]).is_ok() {});
+    }
+    let output = running.finish(b"", Duration::from_secs(10));
+    assert_eq!(output.code, 1, "read found the end of its input");
 }
 
 #[test]

@@ -33,6 +33,8 @@ pub(super) struct Relay {
     owed: usize,
     /// For one message or one chunk.
     buffer: Vec<u8>,
+    /// After the payload's end: how many bytes of its output and errors are still to be read.
+    left: [u64; 2],
 }
 
 impl Relay {
@@ -44,6 +46,7 @@ impl Relay {
             input_ended: false,
             owed: 0,
             buffer: vec![0; MESSAGE_BYTES],
+            left: [0; 2],
         }
     }
 
@@ -116,6 +119,7 @@ impl Relay {
                 let waited = waited.map_err(std::io::Error::from).context(|| "can't wait for the payload")?;
                 status = waited.map(|(_, status)| status);
                 (streams.stdin, streams.held) = (None, None);
+                self.left = left(&streams);
             }
             if let Some(status) = status
                 && self.waiting.is_none()
@@ -127,11 +131,20 @@ impl Relay {
     }
 
     /// After the payload's end: reads what is left. Its whole pid namespace is dead, so what is not there now will
-    /// never come, even if somebody outside was handed an end of a pipe.
+    /// never come, or comes from somebody outside who was handed an end of a pipe.
     fn is_drained(&mut self, streams: &mut Streams, log: &mut Log) -> bool {
-        while self.waiting.is_none() && self.drain(&mut streams.stdout, Stream::Stdout, log) {}
-        while self.waiting.is_none() && self.drain(&mut streams.stderr, Stream::Stderr, log) {}
+        self.drain_rest(&mut streams.stdout, Stream::Stdout, log);
+        self.drain_rest(&mut streams.stderr, Stream::Stderr, log);
         self.waiting.is_none()
+    }
+
+    fn drain_rest(&mut self, stream: &mut Option<OwnedFd>, name: Stream, log: &mut Log) {
+        while self.waiting.is_none() && self.left[name as usize] > 0 {
+            match self.drain(stream, name, log) {
+                0 => break,
+                length => self.left[name as usize] = self.left[name as usize].saturating_sub(length as u64),
+            }
+        }
     }
 
     /// Waits until something can be done.
@@ -221,15 +234,15 @@ impl Relay {
         }
     }
 
-    /// Reads a chunk of a stream to the log and the client. `false`: there was nothing, or it has ended.
-    fn drain(&mut self, stream: &mut Option<OwnedFd>, name: Stream, log: &mut Log) -> bool {
-        let Some(fd) = stream else { return false };
+    /// Reads a chunk of a stream to the log and the client; its length. 0: there was nothing, or it has ended.
+    fn drain(&mut self, stream: &mut Option<OwnedFd>, name: Stream, log: &mut Log) -> usize {
+        let Some(fd) = stream else { return 0 };
         let length = match rustix::io::read(fd, &mut self.buffer[..MAX_CHUNK_BYTES]) {
-            Err(Errno::AGAIN | Errno::INTR) => return false,
+            Err(Errno::AGAIN | Errno::INTR) => return 0,
             // A terminal says EIO when its last user is gone.
             Ok(0) | Err(_) => {
                 *stream = None;
-                return false;
+                return 0;
             }
             Ok(length) => length,
         };
@@ -238,8 +251,17 @@ impl Relay {
         let kind = if name == Stream::Stdout { b'O' } else { b'E' };
         self.send(kind, &buffer[..length]);
         self.buffer = buffer;
-        true
+        length
     }
+}
+
+/// What is in the payload's pipes now. A terminal ends by itself: it is hung up together with its session.
+fn left(streams: &Streams) -> [u64; 2] {
+    let bytes = |pipe: &Option<OwnedFd>| match pipe {
+        Some(pipe) if streams.console.is_none() => rustix::io::ioctl_fionread(pipe).unwrap_or(u64::MAX),
+        _ => u64::MAX,
+    };
+    [bytes(&streams.stdout), bytes(&streams.stderr)]
 }
 
 /// Adds a descriptor to be waited for; its place.
