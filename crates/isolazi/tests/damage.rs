@@ -9,8 +9,11 @@ use rustix::fs::{FlockOperation, flock};
 use std::fs::File;
 use std::time::Duration;
 
+/// What becomes of a file's text.
+type Damage = fn(String) -> String;
+
 /// A file that lost its content in a power cut, was cut, is of a newer program, or is another container's.
-const DAMAGES: [(&str, fn(String) -> String); 6] = [
+const DAMAGES: [(&str, Damage); 6] = [
     ("container.json", |_| String::new()),
     ("container.json", |text| text[..text.len() / 2].to_owned()),
     ("container.json", |text| text.replacen(r#""version":1"#, r#""version":9"#, 1)),
@@ -170,11 +173,11 @@ fn the_cgroup_of_a_container_whose_monitor_was_killed_while_it_started_goes() {
     busybox.isolazi.run(&["create", &busybox.image]).succeeds();
     let id = container(&busybox.isolazi).file_name().unwrap().to_owned();
     let mounts = ["/sys/fs/cgroup", "/sys/fs/cgroup/unified"].map(std::path::Path::new);
-    let mount = mounts.into_iter().find(|path| path.join("cgroup.procs").exists()).unwrap();
+    let mount = mounts.into_iter().find(|path| std::fs::metadata(path.join("cgroup.procs")).is_ok()).unwrap();
     let cgroup = mount.join("isolazi").join(id);
     std::fs::create_dir_all(&cgroup).unwrap();
     assert_eq!(busybox.isolazi.run(&["ps", "-a", "--format", "{{.State}}"]).ok(), "created\n");
-    assert!(!cgroup.exists());
+    assert!(!cgroup.try_exists().unwrap());
 }
 
 /// `nohup` and `trap '' TERM` hand an ignored signal down to every child.
