@@ -4,6 +4,9 @@ use error::{Error, Kind, Result, ResultExt};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+/// Beginnings of variables that cargo sets for a program that it runs (Cargo book, "Environment variables").
+const OF_THIS_PACKAGE: [&str; 4] = ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_NAME", "CARGO_CRATE_NAME"];
+
 /// The folder of the root `Cargo.toml`. Tasks run from any folder below it.
 pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask lies in the workspace")
@@ -29,10 +32,16 @@ pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
     succeed(command("cargo").args(arguments))
 }
 
-/// A command that will run in the workspace's root.
+/// A command that will run in the workspace's root, as if a developer had typed it.
 pub(crate) fn command(program: impl AsRef<std::ffi::OsStr>) -> Command {
     let mut command = Command::new(program);
     command.current_dir(root());
+    // What `cargo run` said about this program: ring's build script takes it for a change and builds anew.
+    for name in std::env::vars_os().map(|(name, _)| name) {
+        if OF_THIS_PACKAGE.iter().any(|prefix| name.as_encoded_bytes().starts_with(prefix.as_bytes())) {
+            command.env_remove(name);
+        }
+    }
     command
 }
 
