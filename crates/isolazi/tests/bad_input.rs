@@ -182,7 +182,7 @@ fn images_that_break_a_promise() {
         ),
         ("nolayer", "blob sha256:… of REFERENCE is not on registry `REGISTRY`"),
         ("baddigest", "filesystem layer verification failed for digest sha256:…: got sha256:…"),
-        ("badsize", "blob sha256:… has a wrong size: the registry sends 1088706 bytes, the manifest says 1088707"),
+        ("badsize", "blob sha256:… has a wrong size: the registry sends SIZE bytes, the manifest says SIZE + 1"),
         (
             "baddiffid",
             "can't unpack layer `…`: its content is `sha256:…`, not `sha256:…`\nHint: the image's layer and configuration do not belong together; ask who published it",
@@ -197,6 +197,7 @@ fn images_that_break_a_promise() {
         let name = reference(&format!("broken:{tag}"));
         let found = refusal(&isolazi, &name);
         let shown = without_digests(&found.replace(&name, "REFERENCE").replace(&registries().plain.addr, "REGISTRY"));
+        let shown = without_sizes(&shown);
         let is_beginning = told.ends_with(' ');
         let lines = told.lines().count();
         assert!(
@@ -212,6 +213,16 @@ fn images_that_break_a_promise() {
 fn a_layer_of_an_unknown_type_is_what_its_diff_id_says() {
     let output = Isolazi::new().run(&["run", "--rm", "-q", &reference("broken:badtype"), "echo", "ran"]);
     assert_eq!(output.ok(), "ran\n");
+}
+
+/// A size depends on the packages of the day; one more than it does not.
+fn without_sizes(text: &str) -> String {
+    let Some((_, rest)) = text.split_once(" sends ") else { return text.to_owned() };
+    let Some(size) = rest.split_once(" bytes").and_then(|(digits, _)| digits.parse::<u64>().ok()) else {
+        return text.to_owned();
+    };
+    let shown = text.replace(&format!("sends {size} bytes"), "sends SIZE bytes");
+    shown.replace(&format!("says {}", size + 1), "says SIZE + 1")
 }
 
 /// Digests, and short ones between backticks, as `…`.
