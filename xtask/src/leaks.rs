@@ -21,10 +21,10 @@ const NAMESPACES: [&str; 3] = ["net", "pid", "user"];
 /// What is there at one moment.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(crate) struct Traces {
-    /// Identity and words of each mount, group, process of ours.
+    /// Identity and words of each mount, process and temporary folder.
     things: BTreeSet<String>,
-    /// Groups that hold those of containers.
-    shared: BTreeSet<PathBuf>,
+    /// Groups of ours.
+    groups: BTreeSet<PathBuf>,
     /// `net:[4026531840]` and the like.
     namespaces: BTreeSet<String>,
     /// Who lives in which namespaces.
@@ -35,7 +35,7 @@ impl Traces {
     pub(crate) fn take() -> Result<Self> {
         let mut traces = Self::default();
         traces.mounts(&fs::read_to_string("/proc/self/mountinfo").context(|| "can't list mounts")?);
-        traces.groups(Path::new(CGROUPS));
+        traces.find_groups(Path::new(CGROUPS));
         for temporary in [&std::env::temp_dir(), Path::new("/var/tmp")] {
             traces.folders(temporary);
         }
@@ -56,7 +56,7 @@ impl Traces {
         }
     }
 
-    fn groups(&mut self, folder: &Path) {
+    fn find_groups(&mut self, folder: &Path) {
         // A group can vanish while we look: what cannot be listed has nothing in it.
         for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
             if !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
@@ -64,13 +64,9 @@ impl Traces {
             }
             let path = entry.path();
             if path.to_string_lossy().contains("isolazi") {
-                if path.file_name().is_some_and(|name| name == SHARED) {
-                    self.shared.insert(path.clone());
-                } else {
-                    self.things.insert(format!("cgroup `{}`", path.display()));
-                }
+                self.groups.insert(path.clone());
             }
-            self.groups(&path);
+            self.find_groups(&path);
         }
     }
 
@@ -101,6 +97,8 @@ impl Traces {
     /// What is here and was not there before.
     fn since(&self, before: &Self) -> Vec<String> {
         let mut new: Vec<String> = self.things.difference(&before.things).cloned().collect();
+        let groups = self.groups.difference(&before.groups).filter(|group| !group.ends_with(SHARED));
+        new.extend(groups.map(|group| format!("cgroup `{}`", group.display())));
         for (process, spaces) in &self.inhabitants {
             let strange: Vec<_> = spaces.difference(&before.namespaces).map(String::as_str).collect();
             if !strange.is_empty() {
@@ -117,15 +115,15 @@ fn is_ours(program: &str) -> bool {
     name.strip_prefix("isolazi").is_some_and(|rest| rest.is_empty() || rest.starts_with([' ', ':']))
 }
 
-/// Everything that a test run left behind, once it had time to go. Shared groups that it made are removed.
+/// Everything that a test run left behind, once it had time to go. Empty groups are taken away, after they were told.
 pub(crate) fn left_since(before: &Traces) -> Result<Vec<String>> {
     let deadline = Instant::now() + SETTLE;
     loop {
         let now = Traces::take()?;
         let left = now.since(before);
         if left.is_empty() || Instant::now() > deadline {
-            for group in now.shared.difference(&before.shared) {
-                // Somebody else's container may be in there by now; then it stays.
+            for group in now.groups.iter().rev().filter(|group| !before.groups.contains(*group)) {
+                // Deepest first. What has processes stays: it is told, and may be somebody else's.
                 let _ = fs::remove_dir(group);
             }
             return Ok(left);
