@@ -87,8 +87,10 @@ fn conclude(counts: &Counts, ended_well: bool) -> Result<()> {
 
 /// Runs the tests and counts them while their output passes by; false if cargo itself was not content.
 fn cargo_test(arguments: &[&str]) -> Result<(Counts, bool)> {
-    let mut cargo = command("cargo");
-    cargo.args(["test", "--no-fail-fast"]);
+    // Whoever starts us may ignore signals (nohup, a shell's background job), and every test would inherit that: those
+    // that send signals would wait for ever.
+    let mut cargo = command("env");
+    cargo.args(["--default-signal", "cargo", "test", "--no-fail-fast"]);
     if !arguments.iter().any(|word| matches!(*word, "-p" | "--package")) {
         cargo.arg("--workspace");
     }
