@@ -68,14 +68,15 @@ fn keys_reach_the_foreground_and_not_the_shell() {
 fn jobs_stop_go_on_and_end() {
     for busybox in Busybox::both() {
         let mut pty = shell(&busybox, &[]);
-        pty.send("sh -c 'echo up; exec sleep 1000'\n");
+        // It says when it goes on: `fg` names the job before it is in the foreground.
+        pty.send("sh -c 'trap \"echo back\" CONT; echo up; while :; do sleep 0.05; done'\n");
         pty.expect("up\r\n");
         pty.send([26]); // Ctrl-Z
         pty.expect("Stopped");
         pty.expect("# ");
         assert!(typed(&mut pty, "jobs").contains("Stopped"));
         pty.send("fg\n");
-        pty.expect("sleep 1000");
+        pty.expect("\nback\r\n");
         pty.send([3]);
         pty.expect("# ");
         assert_eq!(typed(&mut pty, "jobs"), "");

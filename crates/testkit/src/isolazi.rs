@@ -73,7 +73,10 @@ impl Isolazi {
         if user.is_some() {
             // The checkout may lie in a home that other users cannot enter.
             let copy = place.join("isolazi");
-            std::fs::copy(&binary, &copy).unwrap_or_else(|e| panic!("{}: {e}", binary.display()));
+            // By another process: were it this one, whatever a parallel test starts meanwhile would inherit the
+            // descriptor that writes, and the copy could not be executed (ETXTBSY).
+            let copied = std::process::Command::new("cp").arg(&binary).arg(&copy).status();
+            assert!(copied.as_ref().is_ok_and(|status| status.success()), "cp {}: {copied:?}", binary.display());
             std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).expect("our own file");
             binary = copy;
         }
