@@ -54,6 +54,7 @@ fn make(store: &Store, reference: &Reference, binary: &File, meta: &Metadata, la
     if layer.size != size {
         return Err(Error::new(Kind::Unavailable, format!("`{OWN_BINARY}` changed while it was read")));
     }
+    // A file time outside the calendar is no reason to refuse: the image then has no date.
     let created = jiff::Timestamp::from_second(meta.mtime()).map(|time| time.to_string()).ok();
     let here = Platform::of_this_machine();
     let config = ImageConfig {
