@@ -101,7 +101,7 @@ impl Mapper {
             .map_err(std::io::Error::from)
             .context(|| "can't make a pipe")?;
         // SAFETY: the child reads one byte, executes or exits; it allocates nothing and takes no lock.
-        let made = unsafe { clone3(Clone3 { namespaces: 0, cgroup: None }) };
+        let made = unsafe { clone3(Clone3::default()) };
         match made.map_err(std::io::Error::from).context(|| format!("can't start `{name}`"))? {
             Some(child) => Ok(Self { name, child, go }),
             None => {

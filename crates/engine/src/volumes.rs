@@ -10,8 +10,6 @@
 //! So a kill leaves a volume that was never filled, or one whose filling is completed before anybody sees it. `_data`
 //! itself is never replaced: it may be mounted in a container that runs.
 
-mod copy;
-
 use crate::names::random_hex;
 use error::{Error, Result, ResultExt};
 use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, flock, openat, openat2};
@@ -21,6 +19,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use sys::copy;
 
 const DATA: &str = "_data";
 const FILLING: &str = "_filling";

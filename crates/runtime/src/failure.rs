@@ -5,7 +5,7 @@
 //! ```
 //! The parent still has the plan, so 12 bytes are enough to name the object.
 
-use crate::plan::{FsStep, Plan};
+use crate::plan::{FsStep, HookPlan, Plan, ProcessPlan, Text};
 use error::{Error, Kind};
 use rustix::io::Errno;
 
@@ -16,18 +16,31 @@ const MAX_NAME_CHARS: usize = 512;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub(crate) enum Stage {
-    /// A session (0), signals (1) and a keyring (2) of its own, its end with the monitor's (3).
+    /// A session (0), signals (1) and a keyring (2) of its own, its end with the launcher's (3), hidden memory (4).
     Session,
+    /// The launcher's word (0), that all is mounted (1), that it is created (2), a connection to its socket (3).
+    Launcher,
     /// A cgroup namespace.
     Cgroup,
     /// Host name (0) and domain name (1).
     Hostname,
     /// The loopback interface.
     Loopback,
-    /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4), its top (5).
+    /// Index of a kernel parameter.
+    Sysctl,
+    /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4), its top (5), the
+    /// mount namespace that was named (6), propagation of the new root (7).
     Root,
     /// Index of [`FsStep`].
     Step,
+    /// Index of a hook that could not be called.
+    CreateContainerHook,
+    /// Index of a hook; the errno is its exit code.
+    CreateContainerHookExit,
+    /// Index of a hook that could not be called.
+    StartContainerHook,
+    /// Index of a hook; the errno is its exit code.
+    StartContainerHookExit,
     /// The terminal, by the parts of `init::console`.
     Console,
     /// Index of a masked path.
@@ -40,41 +53,53 @@ pub(crate) enum Stage {
     Stdio,
     /// Index of a limit.
     Rlimit,
+    /// I/O priority (0), scheduler (1), memory policy (2), personality (3), processors (4).
+    Schedule,
     /// The OOM score.
     OomScore,
     /// Working directory.
     Cwd,
     /// Number of the capability that leaves the bounding set.
     Bounding,
-    /// Groups (0), group (1), user (2).
+    /// Groups (0), group (1), user (2), keeping capabilities (3); root of a user namespace: group (4), user (5).
     User,
+    /// AppArmor (0), SELinux (1).
+    Label,
     /// Capability sets.
     Capabilities,
     /// No new privileges.
     NoNewPrivileges,
-    /// The seccomp filter.
+    /// The seccomp filter (0), telling its listener (1).
     Seccomp,
     /// Made ready (0), executed (1), a file that is there but lacks its interpreter (2), a directory (3).
     Exec,
 }
 
-const STAGES: [Stage; 20] = [
+const STAGES: [Stage; 28] = [
     Stage::Session,
+    Stage::Launcher,
     Stage::Cgroup,
     Stage::Hostname,
     Stage::Loopback,
+    Stage::Sysctl,
     Stage::Root,
     Stage::Step,
+    Stage::CreateContainerHook,
+    Stage::CreateContainerHookExit,
+    Stage::StartContainerHook,
+    Stage::StartContainerHookExit,
     Stage::Console,
     Stage::Mask,
     Stage::ReadonlyPath,
     Stage::ReadonlyRoot,
     Stage::Stdio,
     Stage::Rlimit,
+    Stage::Schedule,
     Stage::OomScore,
     Stage::Cwd,
     Stage::Bounding,
     Stage::User,
+    Stage::Label,
     Stage::Capabilities,
     Stage::NoNewPrivileges,
     Stage::Seccomp,
@@ -112,52 +137,101 @@ impl Failure {
 
     /// In words, with the objects of `plan`.
     pub(crate) fn explain(self, plan: &Plan) -> Error {
-        if self.stage == Stage::Exec && self.index > 0 {
-            return self.explain_exec(plan);
-        }
         let index = self.index as usize;
-        let name = |texts: &[crate::plan::Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
+        let name = |texts: &[Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
+        let hook = |hooks: &[HookPlan]| hooks.get(index).map_or(String::new(), |hook| hook.path.lossy().into_owned());
         let what = match self.stage {
-            Stage::Session if index == 2 => "can't make a keyring for the container".to_owned(),
-            Stage::Session => "can't make a session for the container".to_owned(),
             Stage::Cgroup => "can't make a cgroup namespace".to_owned(),
             Stage::Hostname => "can't set the host name".to_owned(),
             Stage::Loopback => "can't bring the loopback interface up".to_owned(),
+            Stage::Sysctl => {
+                let (path, value) = plan.sysctls.get(index).map_or_else(Default::default, |(path, value)| {
+                    (path.lossy().into_owned(), value.lossy().into_owned())
+                });
+                format!("can't write `{value}` to `{path}`")
+            }
             Stage::Root => format!("can't switch to the container's root file system (part {index})"),
             Stage::Step => self.explain_step(plan),
-            Stage::Console => format!("can't give the container a terminal (part {index})"),
             Stage::Mask => format!("can't mask `{}`", name(&plan.root.masked)),
             Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
             Stage::ReadonlyRoot => "can't make the root file system read-only".to_owned(),
+            Stage::CreateContainerHook => {
+                format!("can't call the createContainer hook `{}`", hook(&plan.create_container_hooks))
+            }
+            Stage::StartContainerHook => {
+                format!("can't call the startContainer hook `{}`", hook(&plan.start_container_hooks))
+            }
+            Stage::CreateContainerHookExit => {
+                return self.explain_exit("createContainer", &hook(&plan.create_container_hooks));
+            }
+            Stage::StartContainerHookExit => {
+                return self.explain_exit("startContainer", &hook(&plan.start_container_hooks));
+            }
+            _ => return self.explain_process(&plan.process),
+        };
+        self.because(what)
+    }
+
+    /// The same for what belongs to a process alone.
+    pub(crate) fn explain_process(self, plan: &ProcessPlan) -> Error {
+        let index = self.index as usize;
+        let what = match self.stage {
+            Stage::Exec if index > 0 => return self.explain_exec(plan),
+            Stage::Session if index == 2 => "can't make a keyring for the container".to_owned(),
+            Stage::Session => "can't make a session for the container".to_owned(),
+            Stage::Launcher => "can't hear from the container's launcher".to_owned(),
+            Stage::Console => format!("can't give the container a terminal (part {index})"),
             Stage::Stdio => "can't hand over standard input, output and error".to_owned(),
             Stage::Rlimit => {
-                let number = plan.process.rlimits.get(index).map_or(u32::MAX, |limit| limit.0);
+                let number = plan.rlimits.get(index).map_or(u32::MAX, |limit| limit.0);
                 format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(number).unwrap_or("?"))
             }
+            Stage::Schedule => {
+                let whats = ["the I/O priority", "the scheduler", "the memory policy", "the personality", "the processors"];
+                format!("can't set {}", whats.get(index).unwrap_or(&"?"))
+            }
             Stage::OomScore => "can't set the OOM score".to_owned(),
-            Stage::Cwd => format!("can't enter the working directory `{}`", plan.process.cwd.lossy()),
+            Stage::Cwd => format!("can't enter the working directory `{}`", plan.cwd.lossy()),
             Stage::Bounding => format!("can't drop capability {index} from the bounding set"),
-            Stage::User => format!("can't become user {} and group {}", plan.process.uid, plan.process.gid),
+            Stage::User if index > 3 => "can't become root of the user namespace".to_owned(),
+            Stage::User => format!("can't become user {} and group {}", plan.uid, plan.gid),
+            Stage::Label => {
+                let label = [&plan.apparmor, &plan.selinux].get(index).and_then(|label| label.as_ref());
+                let what = if index == 0 { "the AppArmor profile" } else { "the SELinux label" };
+                format!("can't set {what} `{}`", label.map_or_else(Default::default, Text::lossy))
+            }
             Stage::Capabilities => "can't set the capabilities".to_owned(),
             Stage::NoNewPrivileges => "can't forbid new privileges".to_owned(),
+            Stage::Seccomp if index == 1 => "can't tell the seccomp listener".to_owned(),
             Stage::Seccomp => "can't load the seccomp filter".to_owned(),
-            Stage::Exec => "can't close what the payload must not have".to_owned(),
+            _ => "can't close what the payload must not have".to_owned(),
         };
+        self.because(what)
+    }
+
+    fn because(self, what: String) -> Error {
         let mut error = sys::kernel::error(self.errno).context(what);
         error.kind = match error.kind {
             kind @ (Kind::Unavailable | Kind::Unsupported) => kind,
             // An object that is not found *inside* is no "not found" of the request.
             _ => Kind::Denied,
         };
-        if self.stage == Stage::Session && self.errno == Errno::DQUOT {
-            error = error.hint("the user's quota of keyrings is used up: raise `sysctl kernel.keys.maxkeys`");
-        }
-        if self.stage == Stage::User && self.errno == Errno::INVAL {
-            error = error.hint(
+        match (self.stage, self.index, self.errno) {
+            (Stage::Session, _, Errno::DQUOT) => {
+                error.hint("the user's quota of keyrings is used up: raise `sysctl kernel.keys.maxkeys`")
+            }
+            (Stage::User, _, Errno::INVAL) => error.hint(
                 "the id is outside this user's range: give it more in /etc/subuid and /etc/subgid (package `uidmap`)",
-            );
+            ),
+            (Stage::Label, 0, Errno::NOENT) => error.hint("no such profile is loaded: `apparmor_parser` loads one"),
+            _ => error,
         }
-        error
+    }
+
+    /// A hook that ended with a failure of its own.
+    fn explain_exit(self, kind: &str, path: &str) -> Error {
+        let code = self.errno.raw_os_error();
+        Error::new(Kind::Denied, format!("the {kind} hook `{path}` failed with exit code {code}"))
     }
 
     fn explain_step(self, plan: &Plan) -> String {
@@ -166,24 +240,26 @@ impl Failure {
                 format!("can't mount {} on `{}`", fstype.lossy(), target.lossy())
             }
             Some(FsStep::Bind { source, target }) => {
-                let source = plan.root.sources.get(*source).map_or("?".into(), |s| s.host_path.lossy());
+                let source = plan.root.sources.get(*source).map_or("?".into(), crate::plan::Source::name);
                 format!("can't mount `{source}` on `{}`", target.lossy())
             }
             Some(FsStep::Symlink { path, .. }) => format!("can't make the link `{}`", path.lossy()),
+            Some(FsStep::Node(node)) => format!("can't make the device `{}`", node.path.lossy()),
+            Some(FsStep::Change { target, .. }) => format!("can't change the mount on `{}`", target.lossy()),
             None => "can't prepare the root file system".to_owned(),
         }
     }
 
     /// Docker's words and kinds: scripts look for them, and for the exit codes 126 and 127 that follow.
-    fn explain_exec(self, plan: &Plan) -> Error {
-        let name = plan.process.argv.first().map_or(String::new(), |a| shortened(&a.lossy()));
+    fn explain_exec(self, plan: &ProcessPlan) -> Error {
+        let name = plan.argv.first().map_or(String::new(), |a| shortened(&a.lossy()));
         let cause = Error::from(std::io::Error::from(self.errno)).to_string();
         match (self.errno, self.index) {
             (Errno::NOENT, 2) => {
                 Error::new(Kind::CommandNotFound, format!("exec: \"{name}\": no such file or directory"))
                     .hint("the file is there, but its loader or interpreter is not in the image")
             }
-            (Errno::NOENT | Errno::NOTDIR, _) if plan.process.searched => {
+            (Errno::NOENT | Errno::NOTDIR, _) if plan.searched => {
                 Error::new(Kind::CommandNotFound, format!("exec: \"{name}\": executable file not found in $PATH"))
             }
             (Errno::NOENT | Errno::NOTDIR, _) => {

@@ -1,6 +1,8 @@
 //! Facts about this kernel and user that a plan depends on, read once and handed to [`compile`](crate::compile).
 
 use error::{Result, ResultExt};
+use rustix::fs::Access;
+use rustix::thread::{CapabilitySet, capabilities};
 use std::path::PathBuf;
 
 /// How many capabilities the sets of capset(2) have room for.
@@ -19,6 +21,12 @@ pub struct Host {
     pub cgroup: Option<PathBuf>,
     /// Is a cgroup v2 hierarchy mounted anywhere? Only then can a container see its own.
     pub cgroup2_mounted: bool,
+    /// May device nodes be made? Not in a user namespace, and not without CAP_MKNOD.
+    pub may_make_nodes: bool,
+    /// Does AppArmor confine programs here?
+    pub apparmor: bool,
+    /// Is SELinux enabled, and its file system mounted?
+    pub selinux: bool,
 }
 
 impl Host {
@@ -33,7 +41,21 @@ impl Host {
             !user_namespace || sys::read::small(c"/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");
         let mount = crate::cgroup::mount_point();
         let cgroup = mount.as_deref().and_then(|mount| crate::cgroup::base(mount, user_namespace));
-        Ok(Self { last_capability, user_namespace, may_set_groups, cgroup, cgroup2_mounted: mount.is_some() })
+        let may_make_nodes = !user_namespace
+            && capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD));
+        let apparmor = sys::read::small(c"/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n");
+        let selinux = rustix::fs::access(c"/sys/fs/selinux/enforce", Access::EXISTS).is_ok();
+        let cgroup2_mounted = mount.is_some();
+        Ok(Self {
+            last_capability,
+            user_namespace,
+            may_set_groups,
+            cgroup,
+            cgroup2_mounted,
+            may_make_nodes,
+            apparmor,
+            selinux,
+        })
     }
 }
 

@@ -1,15 +1,20 @@
-//! From a plan to a running payload: one `clone3`, then wait until it is executed or says why not.
+//! From a plan to a running payload: one `clone3`, then what only the host can do, then wait until it is executed or
+//! says why not.
 
 use crate::failure::Failure;
-use crate::init::{self, CONSOLE_MESSAGE, EXECUTING_MESSAGE, Inherited};
-use crate::plan::{Plan, Text};
-use crate::sources;
+use crate::init::{self, GO, Inherited, Payload, message};
+use crate::joins::Joined;
+use crate::plan::{HookPlan, Plan, Text, UserNamespace};
+use crate::{sources, user_namespace};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::net::RecvFlags;
+use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::ffi::CString;
-use sys::process::{Clone3, ExecTables, clone3};
+use std::io::IoSlice;
+use sys::process::{Child, Clone3, ExecTables, clone3};
 
 /// What a launch takes besides the plan.
 pub struct Launch<'a> {
@@ -19,9 +24,31 @@ pub struct Launch<'a> {
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
     /// The cgroup (v2) it starts in.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// A listening socket (`SOCK_SEQPACKET`), for a plan that stops before its payload.
+    pub start: Option<BorrowedFd<'a>>,
+    /// A socket connected to the seccomp agent, for a plan with a listener.
+    pub agent: Option<BorrowedFd<'a>>,
+    /// Files that the hooks of the plan read: the state while it is created, and once it is.
+    pub hook_input: Option<[BorrowedFd<'a>; 2]>,
+    /// Told of what happens on the way, for what is not the launch's business.
+    pub attend: &'a mut dyn FnMut(Event<'_>) -> Result<()>,
 }
 
-/// A payload that has been executed.
+/// A point on the way at which the init waits.
+pub enum Event<'a> {
+    /// The init exists and has done nothing; only for plans that stop at birth. The text is what a seccomp agent will
+    /// be told.
+    Born(Pid, &'a mut sys::shared::Text),
+    /// Everything is mounted and the root not yet switched; only for plans that stop then.
+    Mounted(Pid),
+}
+
+/// Attends to nothing.
+pub fn attend_nothing(_: Event<'_>) -> Result<()> {
+    Ok(())
+}
+
+/// A payload that has been executed, or waits for its start.
 #[derive(Debug)]
 pub struct Running {
     /// Its process id in our namespace.
@@ -32,84 +59,274 @@ pub struct Running {
     pub console: Option<OwnedFd>,
 }
 
-/// Starts the payload, which is killed when the calling thread ends. The caller must close its own descriptors of the
-/// root afterwards, or the root's file system outlives the container; and it must not ignore SIGCHLD, or nobody could
-/// wait for the payload.
+/// Starts the payload. The caller must close its own descriptors of the root afterwards, or the root's file system
+/// outlives the container; and it must not ignore SIGCHLD, or nobody could wait for the payload.
 ///
 /// # Errors
 /// `CommandNotFound`, `NotExecutable`, or whatever the init could not do; the child is gone then.
-#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
-pub fn launch(plan: &Plan, with: &Launch<'_>) -> Result<Running> {
-    let sources = sources::open(plan)?;
+pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
+    let sources = sources::open(plan, with.root)?;
     let (report, child_report) =
         sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
-    let argv: Vec<CString> = plan.process.argv.iter().map(owned).collect();
-    let env: Vec<CString> = plan.process.env.iter().map(owned).collect();
-    let tables = ExecTables::new(&argv, &env);
-    let what = Clone3 { namespaces: plan.namespaces, cgroup: with.cgroup };
-    // SAFETY: the child runs only the init, which allocates nothing, takes no lock and never returns.
-    let child = unsafe { clone3(what) }.map_err(refused)?;
-    let Some(child) = child else {
-        let report = child_report.as_fd();
-        init::run(plan, &Inherited { root: with.root, sources: &sources, stdio: with.stdio, report, tables: &tables })
+    let strings = Strings::of(plan);
+    let mut told = sys::shared::Text::new().map_err(std::io::Error::from).context(|| "can't share memory")?;
+    let mount_namespace = plan.mount_namespace.as_ref().map(open_namespace).transpose()?;
+    let host_proc = host_proc(plan.process.apparmor.is_some() || plan.process.selinux.is_some())?;
+    let tables = Tables::of(&strings);
+    let inherited = Inherited {
+        root: with.root,
+        sources: &sources,
+        mount_namespace: mount_namespace.as_ref().map(AsFd::as_fd),
+        create_container_hooks: &tables.create_container,
+        start_container_hooks: &tables.start_container,
+        hook_input: with.hook_input,
+        start: with.start,
+        payload: Payload {
+            stdio: with.stdio,
+            report: child_report.as_fd(),
+            tables: &tables.payload,
+            host_proc: host_proc.as_ref().map(AsFd::as_fd),
+            listener: with.agent.map(|agent| (agent, &told)),
+        },
     };
-    drop(child_report);
-    drop(sources);
-    let error = match listen(&report) {
+    let child = clone_init(plan, with.cgroup, &report, &inherited)?;
+    drop((child_report, sources));
+    let heard = accompany(plan, &child, &report, &mut told, with.attend);
+    let error = match heard {
         Ok(Heard { failure: Some(failure), .. }) => failure.explain(plan),
-        Ok(Heard { executing: true, console, .. }) => {
+        Ok(Heard { arrived: true, console, .. }) => {
             return Ok(Running { pid: child.pid, pidfd: child.pidfd, console });
         }
-        Ok(_) => Error::new(Kind::Unavailable, "the container's init was killed before it could start the command")
-            .hint("did the machine or the container run out of memory?"),
+        Ok(_) => killed(),
         Err(error) => error,
     };
     Err(reap(child.pid, error))
 }
 
-fn owned(text: &Text) -> CString {
-    text.c().to_owned()
+/// Enters what the plan joins, clones, and comes back.
+fn clone_init(plan: &Plan, cgroup: Option<BorrowedFd<'_>>, report: &OwnedFd, inherited: &Inherited<'_>) -> Result<Child> {
+    let _joined = Joined::enter(plan)?;
+    let what = Clone3 { namespaces: plan.namespaces, cgroup, sibling: false };
+    match &plan.user_namespace {
+        UserNamespace::Joined(path) => clone_in(&open_namespace(path)?, what, plan, report, inherited),
+        _ => clone_here(what, plan, inherited)?.ok_or_else(killed),
+    }
+}
+
+#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
+fn clone_here(what: Clone3<'_>, plan: &Plan, inherited: &Inherited<'_>) -> Result<Option<Child>> {
+    // SAFETY: the child runs only the init, which allocates nothing, takes no lock and never returns.
+    match unsafe { clone3(what) }.map_err(refused)? {
+        Some(child) => Ok(Some(child)),
+        None => init::run(plan, inherited),
+    }
+}
+
+/// An existing user namespace must own the new ones: a child enters it and makes the init as its sibling, our child.
+#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
+fn clone_in(
+    namespace: &OwnedFd,
+    what: Clone3<'_>,
+    plan: &Plan,
+    report: &OwnedFd,
+    inherited: &Inherited<'_>,
+) -> Result<Child> {
+    let middle = Clone3 { namespaces: 0, ..what };
+    // SAFETY: the child makes two system calls and exits, or becomes the init, which allocates nothing.
+    let Some(child) = (unsafe { clone3(middle) }).map_err(refused)? else {
+        let inner = sys::process::enter_namespaces(namespace, sys::process::namespace::USER)
+            // SAFETY: as above.
+            .and_then(|()| unsafe { clone3(Clone3 { cgroup: None, sibling: true, ..what }) });
+        match inner {
+            Ok(None) => init::run(plan, inherited),
+            Ok(Some(init)) => {
+                let pid = init.pid.as_raw_nonzero().get().to_ne_bytes();
+                let _ = sys::socket::send(inherited.payload.report, &[IoSlice::new(&pid)], None, SendFlags::empty());
+                sys::process::exit_now(0)
+            }
+            Err(errno) => {
+                let errno = errno.raw_os_error();
+                sys::process::exit_now(if errno < 255 { errno } else { 255 })
+            }
+        }
+    };
+    let status = rustix::io::retry_on_intr(|| waitpid(Some(child.pid), WaitOptions::empty()));
+    let code = status.ok().flatten().and_then(|(_, status)| status.exit_status()).unwrap_or(255);
+    if code != 0 {
+        return Err(refused(Errno::from_raw_os_error(code)));
+    }
+    let mut pid = [0; 4];
+    sys::socket::receive(report, &mut pid, RecvFlags::empty())
+        .map_err(std::io::Error::from)
+        .context(|| "can't hear from the container's init")?;
+    let pid = Pid::from_raw(i32::from_ne_bytes(pid)).ok_or_else(killed)?;
+    let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
+        .map_err(std::io::Error::from)
+        .context(|| "can't watch the container's init")?;
+    Ok(Child { pid, pidfd })
 }
 
 /// What the init said.
 #[derive(Default)]
 struct Heard {
     console: Option<OwnedFd>,
-    executing: bool,
+    arrived: bool,
     failure: Option<Failure>,
 }
 
-/// Listens until the init's end of the socket closes: by exec, or by its death.
-fn listen(report: &OwnedFd) -> Result<Heard> {
+/// Does at each stop what the host must do, and listens until the init waits for its start, or its end of the socket
+/// closes: by exec, or by its death.
+fn accompany(
+    plan: &Plan,
+    child: &Child,
+    report: &OwnedFd,
+    told: &mut sys::shared::Text,
+    attend: &mut dyn FnMut(Event<'_>) -> Result<()>,
+) -> Result<Heard> {
+    if plan.stops.at_birth {
+        if let UserNamespace::New(maps) = &plan.user_namespace {
+            user_namespace::write_maps(child.pid, maps)?;
+        }
+        if plan.user_namespace != UserNamespace::Inherited {
+            grant(&plan.process, child.pid)?;
+        }
+        attend(Event::Born(child.pid, told))?;
+        go(report)?;
+    }
+    listen(report, || attend(Event::Mounted(child.pid)))
+}
+
+/// What a root that is nobody outside may not do for itself.
+pub(crate) fn grant(plan: &crate::plan::ProcessPlan, pid: Pid) -> Result<()> {
+    if let Some(score) = plan.oom_score_adj {
+        let path = format!("/proc/{}/oom_score_adj", pid.as_raw_nonzero());
+        let file = openat(CWD, &path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+        let written = file.and_then(|file| rustix::io::write(&file, score.to_string().as_bytes()));
+        written.map_err(std::io::Error::from).context(|| format!("can't write `{score}` to `{path}`"))?;
+    }
+    for &(resource, soft, hard) in &plan.rlimits {
+        sys::limits::set_of(pid, resource, soft, hard)
+            .map_err(std::io::Error::from)
+            .context(|| format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(resource).unwrap_or("?")))?;
+    }
+    Ok(())
+}
+
+/// Lets the init go on. If it is gone, the listening tells why.
+pub(crate) fn go(report: &OwnedFd) -> Result<()> {
+    match sys::socket::send(report, &[IoSlice::new(GO)], None, SendFlags::empty()) {
+        Ok(()) | Err(Errno::PIPE | Errno::CONNRESET) => Ok(()),
+        Err(errno) => Err(std::io::Error::from(errno)).context(|| "can't speak to the container's init"),
+    }
+}
+
+fn listen(report: &OwnedFd, mut mounted: impl FnMut() -> Result<()>) -> Result<Heard> {
     let mut heard = Heard::default();
     loop {
         let mut message = [0; 16];
-        let received = sys::socket::receive(report, &mut message, RecvFlags::empty());
+        let received = match sys::socket::receive(report, &mut message, RecvFlags::empty()) {
+            // It ended with something of ours unread.
+            Err(Errno::CONNRESET) => return Ok(heard),
+            received => received,
+        };
         let (length, fd) = received.map_err(std::io::Error::from).context(|| "can't hear from the container's init")?;
         match &message[..length] {
             [] => return Ok(heard),
-            CONSOLE_MESSAGE => heard.console = fd,
-            EXECUTING_MESSAGE => heard.executing = true,
+            message::CONSOLE => heard.console = fd,
+            message::EXECUTING => heard.arrived = true,
+            message::CREATED => return Ok(Heard { arrived: true, ..heard }),
+            message::MOUNTED => {
+                mounted()?;
+                go(report)?;
+            }
             bytes => heard.failure = Failure::decode(bytes),
         }
     }
 }
 
+/// Listens to an init that has nothing to wait for any more: its terminal, or why there is no payload.
+pub(crate) fn hear_out(report: &OwnedFd, explain: impl FnOnce(Failure) -> Error) -> Result<Option<OwnedFd>> {
+    match listen(report, || Ok(()))? {
+        Heard { failure: Some(failure), .. } => Err(explain(failure)),
+        Heard { arrived: true, console, .. } => Ok(console),
+        _ => Err(killed()),
+    }
+}
+
+fn killed() -> Error {
+    Error::new(Kind::Unavailable, "the container's init was killed before it could start the command")
+        .hint("did the machine or the container run out of memory?")
+}
+
 /// The child has said that it ends, or is killed when it has not.
-fn reap(pid: Pid, error: Error) -> Error {
+pub(crate) fn reap(pid: Pid, error: Error) -> Error {
     // It may be gone already; the wait below tells.
     let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
     let _ = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
     error
 }
 
-fn refused(errno: rustix::io::Errno) -> Error {
+fn refused(errno: Errno) -> Error {
     let error = sys::kernel::error(errno).context("can't make the container's namespaces (clone3)");
     match errno {
-        rustix::io::Errno::PERM => error.hint("this needs root, or user namespaces for ordinary users"),
-        rustix::io::Errno::NOSPC | rustix::io::Errno::USERS => {
-            error.hint("a limit of /proc/sys/user/max_*_namespaces is reached")
-        }
+        Errno::PERM => error.hint("this needs root, or user namespaces for ordinary users"),
+        Errno::NOSPC | Errno::USERS => error.hint("a limit of /proc/sys/user/max_*_namespaces is reached"),
         _ => error,
+    }
+}
+
+/// A namespace by its file.
+pub(crate) fn open_namespace(path: &Text) -> Result<OwnedFd> {
+    openat(CWD, path.c(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
+        .map_err(std::io::Error::from)
+        .context(|| format!("can't open the namespace `{}`", path.lossy()))
+}
+
+/// The host's `/proc`, when a label has to be written through it.
+pub(crate) fn host_proc(wanted: bool) -> Result<Option<OwnedFd>> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let open = || openat(CWD, c"/proc", flags, Mode::empty());
+    wanted.then(open).transpose().map_err(std::io::Error::from).context(|| "can't open `/proc`")
+}
+
+/// The plan's strings as the C library keeps them, for the tables below.
+struct Strings {
+    argv: Vec<CString>,
+    env: Vec<CString>,
+    create_container: Vec<[Vec<CString>; 2]>,
+    start_container: Vec<[Vec<CString>; 2]>,
+}
+
+impl Strings {
+    fn of(plan: &Plan) -> Self {
+        let hooks = |hooks: &[HookPlan]| hooks.iter().map(|hook| [owned(&hook.argv), owned(&hook.env)]).collect();
+        Self {
+            argv: owned(&plan.process.argv),
+            env: owned(&plan.process.env),
+            create_container: hooks(&plan.create_container_hooks),
+            start_container: hooks(&plan.start_container_hooks),
+        }
+    }
+}
+
+pub(crate) fn owned(texts: &[Text]) -> Vec<CString> {
+    texts.iter().map(|text| text.c().to_owned()).collect()
+}
+
+/// Pointer tables for every program that the init executes.
+struct Tables<'a> {
+    payload: ExecTables<'a>,
+    create_container: Vec<ExecTables<'a>>,
+    start_container: Vec<ExecTables<'a>>,
+}
+
+impl<'a> Tables<'a> {
+    fn of(strings: &'a Strings) -> Self {
+        let hooks = |hooks: &'a [[Vec<CString>; 2]]| hooks.iter().map(|[argv, env]| ExecTables::new(argv, env)).collect();
+        Self {
+            payload: ExecTables::new(&strings.argv, &strings.env),
+            create_container: hooks(&strings.create_container),
+            start_container: hooks(&strings.start_container),
+        }
     }
 }

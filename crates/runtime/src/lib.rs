@@ -9,13 +9,14 @@ mod compile;
 mod failure;
 mod host;
 mod init;
+mod joins;
 mod launch;
-mod options;
 pub mod plan;
 mod rlimits;
 pub mod seccomp;
 mod sources;
+mod user_namespace;
 
-pub use compile::compile;
+pub use compile::{Hierarchy, Setting, compile, compile_exec};
 pub use host::Host;
-pub use launch::{Launch, Running, launch};
+pub use launch::{Event, Launch, Running, attend_nothing, launch};

@@ -3,6 +3,7 @@
 //! Plain owned data with no choice left open, printable as JSON, so that a plan is a golden-file test without a
 //! kernel. Paths are as seen inside the container unless they say `host`.
 
+use oci::runtime::IdMapping;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
@@ -46,52 +47,173 @@ impl Serialize for Text {
 pub struct Plan {
     /// `CLONE_NEW*` bits of the one clone.
     pub namespaces: u64,
-    /// Leave the cgroup namespace of the monitor; done by the init, after it is in its cgroup.
+    /// Existing namespaces that the launcher enters before the clone, and leaves after it.
+    pub joins: Vec<Join>,
+    /// An existing mount namespace, entered by the init itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mount_namespace: Option<Text>,
+    /// Whose ids count inside.
+    pub user_namespace: UserNamespace,
+    /// Leave the cgroup namespace of the launcher; done by the init, after it is in its cgroup.
     pub new_cgroup_namespace: bool,
+    /// A new time namespace with these lines for `/proc/self/timens_offsets` (time_namespaces(7)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_offsets: Option<Text>,
     /// Bring the loopback interface of a new network namespace up.
     pub loopback: bool,
     /// In the new UTS namespace.
     pub hostname: Option<Text>,
     /// In the new UTS namespace.
     pub domainname: Option<Text>,
+    /// Kernel parameters of the new namespaces: file below `/proc/sys`, value.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sysctls: Vec<(Text, Text)>,
     /// The tree the payload sees.
     pub root: RootPlan,
+    /// Called by the init, in the container's namespaces, before the root is switched.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub create_container_hooks: Vec<HookPlan>,
+    /// Called by the init right before the payload.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub start_container_hooks: Vec<HookPlan>,
+    /// Where the init stops for its launcher.
+    pub stops: Stops,
     /// The payload.
     pub process: ProcessPlan,
+}
+
+/// An existing namespace to enter.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Join {
+    /// One `CLONE_NEW*` bit.
+    pub kind: u64,
+    /// A file such as `/proc/7/ns/net`.
+    pub host_path: Text,
+}
+
+/// Whose ids count inside.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum UserNamespace {
+    /// The launcher's.
+    Inherited,
+    /// A new one with these maps; the init becomes its root.
+    New(IdMaps),
+    /// An existing one; the init becomes its root.
+    Joined(Text),
+}
+
+/// Ranges of user and group ids, as `uid_map` and `gid_map` take them (user_namespaces(7)).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct IdMaps {
+    /// User ids.
+    pub uids: Vec<IdMapping>,
+    /// Group ids.
+    pub gids: Vec<IdMapping>,
+}
+
+/// Where the init stops until its launcher lets it go on.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct Stops {
+    /// First of all: the launcher maps ids, fills cgroups, writes down the process id.
+    pub at_birth: bool,
+    /// When everything is mounted and the root not yet switched: the launcher calls hooks.
+    pub when_mounted: bool,
+    /// Right before the payload, until somebody connects to its socket and says so.
+    pub before_payload: bool,
+}
+
+/// A hook: a program with a limited time.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HookPlan {
+    /// Absolute path.
+    pub path: Text,
+    /// Arguments with the program's name first.
+    pub argv: Vec<Text>,
+    /// `NAME=value`.
+    pub env: Vec<Text>,
+    /// Seconds; `None` is for ever.
+    pub timeout_s: Option<u32>,
 }
 
 /// The tree the payload sees as `/`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RootPlan {
-    /// An empty directory of the host where the root is attached before it becomes `/`, in our own mount namespace.
+    /// A directory of the host where the root is attached before it becomes `/`, in our own mount namespace.
     pub host_target: Text,
     /// What of the host becomes visible: opened before the clone, named by its place here.
     pub sources: Vec<Source>,
     /// Place in `sources` of the `/dev/null` that covers masked files.
     pub null_source: usize,
-    /// In this order, with the root already switched.
+    /// In this order.
     pub steps: Vec<FsStep>,
+    /// `pivot_root`; otherwise the root covers the old one, which stays in the mount namespace (`--no-pivot`).
+    pub pivot: bool,
+    /// Propagation of the root once it is `/`.
+    pub propagation: Propagation,
     /// Covered, so that nobody reads them; those absent are skipped.
     pub masked: Vec<Text>,
+    /// SELinux context of the file systems that cover.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub label: Option<Text>,
     /// Made read-only; those absent are skipped.
     pub readonly_paths: Vec<Text>,
     /// The root itself becomes read-only, last.
     pub readonly: bool,
 }
 
-/// A piece of the host's tree to be shown inside.
+/// A propagation type of mount(2), alone or for all mounts below, too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct Propagation {
+    /// `MS_PRIVATE` and the like.
+    pub kind: u64,
+    /// Also for what lies below.
+    pub recursive: bool,
+}
+
+/// A piece of the host's tree to be shown inside, or something made like it.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct Source {
-    /// Where it is on the host.
-    pub host_path: Text,
-    /// With the mounts below it.
-    pub recursive: bool,
+    /// What it is.
+    pub content: Content,
     /// `MOUNT_ATTR_*` to set and to clear.
     pub attributes: (u64, u64),
-    /// The same for everything below it, too.
-    pub attributes_recursive: bool,
-    /// `MS_PRIVATE` and the like.
-    pub propagation: u64,
+    /// `MOUNT_ATTR_*` to set and to clear there and for everything below it.
+    pub attributes_below: (u64, u64),
+    /// One after the other.
+    pub propagations: Vec<Propagation>,
+    /// Ids of files are shown mapped.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_map: Option<SourceIdMap>,
+}
+
+/// Where a source comes from.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub enum Content {
+    /// A file or directory of the host.
+    Host {
+        /// Where it is.
+        path: Text,
+        /// With the mounts below it.
+        recursive: bool,
+        /// A link at its end is an error.
+        nofollow: bool,
+    },
+    /// A new tmpfs with a copy of what a directory of the root file system has.
+    CopyUp {
+        /// The directory, seen from the root.
+        path: Text,
+        /// Parameters of the tmpfs.
+        parameters: Vec<(Text, Option<Text>)>,
+    },
+}
+
+/// How an id-mapped mount maps.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct SourceIdMap {
+    /// From ids of the file system to ids of the mount.
+    pub maps: IdMaps,
+    /// Also the mounts below.
+    pub recursive: bool,
 }
 
 /// One action on the root file system. Targets are resolved inside the root, without magic links.
@@ -107,6 +229,9 @@ pub enum FsStep {
         parameters: Vec<(Text, Option<Text>)>,
         /// `MOUNT_ATTR_*`.
         attributes: u64,
+        /// One after the other.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        propagations: Vec<Propagation>,
         /// Directory; made when absent.
         target: Text,
         /// The target must be where its name says: no links on the way. What is masked later lies below it, and a link
@@ -127,13 +252,56 @@ pub enum FsStep {
         /// Where it is.
         path: Text,
     },
+    /// A device node, a pipe; one that exists and is the same is left.
+    Node(Node),
+    /// The mount at `target` gets other attributes.
+    Change {
+        /// A mount of an earlier step.
+        target: Text,
+        /// `MOUNT_ATTR_*` to set.
+        set: u64,
+        /// `MOUNT_ATTR_*` to clear.
+        clear: u64,
+    },
 }
 
-/// The payload: also what an `exec` would need.
+/// A device node or named pipe to be made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Node {
+    /// Where.
+    pub path: Text,
+    /// What.
+    pub kind: NodeKind,
+    /// Major and minor number.
+    pub device: (u32, u32),
+    /// Permission bits.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+}
+
+/// Kinds of nodes (mknod(2)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum NodeKind {
+    /// A device of characters.
+    Character,
+    /// A device of blocks.
+    Block,
+    /// A named pipe.
+    Fifo,
+}
+
+/// The payload: also what an `exec` needs.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProcessPlan {
     /// A pseudo-terminal of this size (rows, columns) becomes stdin, stdout and stderr.
     pub terminal: Option<(u16, u16)>,
+    /// It is killed when its launcher ends.
+    pub dies_with_launcher: bool,
+    /// A session keyring of its own (keyctl(2)).
+    pub new_keyring: bool,
     /// User id.
     pub uid: u32,
     /// Group id.
@@ -146,6 +314,27 @@ pub struct ProcessPlan {
     pub rlimits: Vec<(u32, u64, u64)>,
     /// `/proc/self/oom_score_adj`.
     pub oom_score_adj: Option<i32>,
+    /// sched_setattr(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scheduler: Option<SchedulerPlan>,
+    /// ioprio_set(2): class and level in one number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<u32>,
+    /// personality(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personality: Option<u64>,
+    /// set_mempolicy(2).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory_policy: Option<MemoryPolicyPlan>,
+    /// Processors (sched_setaffinity(2)) before and after the cgroup is joined; only an exec has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub affinity: Option<(CpuSet, CpuSet)>,
+    /// AppArmor profile at exec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub apparmor: Option<Text>,
+    /// SELinux context at exec.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub selinux: Option<Text>,
     /// Capability sets.
     pub capabilities: CapabilityPlan,
     /// No program gives more rights.
@@ -155,6 +344,9 @@ pub struct ProcessPlan {
     pub seccomp: Cow<'static, [sys::seccomp::Instruction]>,
     /// Flags of seccomp(2).
     pub seccomp_flags: u32,
+    /// Who is told of calls that the filter asks about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener: Option<crate::seccomp::Listener>,
     /// Working directory; made when absent.
     pub cwd: Text,
     /// What to execute, tried in order.
@@ -165,7 +357,47 @@ pub struct ProcessPlan {
     pub argv: Vec<Text>,
     /// `NAME=value`.
     pub env: Vec<Text>,
+    /// How many descriptors after standard error the payload gets.
+    pub kept_fds: u32,
 }
+
+/// sched_setattr(2); what a policy does not use is 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub struct SchedulerPlan {
+    /// `SCHED_…`.
+    pub policy: u32,
+    /// `SCHED_FLAG_…`.
+    pub flags: u64,
+    /// -20 to 19.
+    pub nice: i32,
+    /// 1 to 99.
+    pub priority: u32,
+    /// Of each period.
+    pub runtime_ns: u64,
+    /// By when the runtime must be had.
+    pub deadline_ns: u64,
+    /// Length of a period.
+    pub period_ns: u64,
+}
+
+impl From<SchedulerPlan> for sys::schedule::Attributes {
+    fn from(plan: SchedulerPlan) -> Self {
+        let SchedulerPlan { policy, flags, nice, priority, runtime_ns, deadline_ns, period_ns } = plan;
+        Self { size: 0, policy, flags, nice, priority, runtime: runtime_ns, deadline: deadline_ns, period: period_ns }
+    }
+}
+
+/// set_mempolicy(2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct MemoryPolicyPlan {
+    /// `MPOL_…` with its flags.
+    pub mode: u32,
+    /// Bit n is node n.
+    pub nodes: Vec<u64>,
+}
+
+/// Bit n is processor n; empty changes nothing.
+pub type CpuSet = Vec<u64>;
 
 /// Bit n of each set is capability n of linux/capability.h.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

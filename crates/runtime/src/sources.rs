@@ -1,34 +1,105 @@
 //! Opens what a plan shows of the host: each source becomes a mount of its own that is attached nowhere yet.
 //!
-//! The parent does it, in the host's mount namespace, before the clone; the init only attaches.
+//! The launcher does it, in the host's mount namespace, before the clone; the init only attaches.
 
-use crate::plan::{Plan, Source};
+use crate::plan::{Content, IdMaps, Plan, Source, SourceIdMap, Text};
+use crate::user_namespace;
 use error::{Result, ResultExt};
-use rustix::fd::OwnedFd;
-use rustix::fs::CWD;
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-/// One descriptor for each of `plan.root.sources`, in their order.
-pub(crate) fn open(plan: &Plan) -> Result<Vec<OwnedFd>> {
-    let open = |source: &Source| {
-        let path = || format!("can't open `{}` to mount it", source.host_path.lossy());
-        open_source(source).map_err(sys::kernel::error).context(path)
-    };
-    plan.root.sources.iter().map(open).collect()
+/// One descriptor for each of `plan.root.sources`, in their order. `root` is the container's root file system.
+pub(crate) fn open(plan: &Plan, root: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+    let mut mapper = Mapper::default();
+    let mut sources = Vec::with_capacity(plan.root.sources.len());
+    for source in &plan.root.sources {
+        let mount = match &source.content {
+            Content::Host { path, recursive, nofollow } => open_host(path, *recursive, *nofollow)
+                .map_err(sys::kernel::error)
+                .context(|| format!("can't open `{}` to mount it", path.lossy()))?,
+            Content::CopyUp { path, parameters } => copy_up(root, path, parameters)
+                .context(|| format!("can't copy `{}` of the root file system into a tmpfs", path.lossy()))?,
+        };
+        prepare(&mount, source, &mut mapper).context(|| format!("can't prepare the mount of `{}`", source.name()))?;
+        sources.push(mount);
+    }
+    Ok(sources)
 }
 
-fn open_source(source: &Source) -> Result<OwnedFd, Errno> {
+impl Source {
+    /// For error texts.
+    pub(crate) fn name(&self) -> std::borrow::Cow<'_, str> {
+        match &self.content {
+            Content::Host { path, .. } | Content::CopyUp { path, .. } => path.lossy(),
+        }
+    }
+}
+
+fn open_host(path: &Text, recursive: bool, nofollow: bool) -> Result<OwnedFd, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
-    if source.recursive {
+    if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
     }
-    let mount = open_tree(CWD, source.host_path.c(), flags)?;
-    let (set, clear) = source.attributes;
-    if set | clear != 0 {
-        sys::mount::set_attributes(&mount, set, clear, 0, source.attributes_recursive)?;
+    if nofollow {
+        flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     }
-    // A clone of a shared mount is shared, too: what happens inside must not reach the host unasked.
-    sys::mount::set_attributes(&mount, 0, 0, source.propagation, source.recursive)?;
-    Ok(mount)
+    open_tree(CWD, path.c(), flags)
+}
+
+fn prepare(mount: &OwnedFd, source: &Source, mapper: &mut Mapper) -> Result<()> {
+    let change = |(set, clear): (u64, u64), recursive| {
+        if set | clear == 0 { Ok(()) } else { sys::mount::set_attributes(mount, set, clear, 0, recursive) }
+    };
+    change(source.attributes_below, true).map_err(sys::kernel::error)?;
+    change(source.attributes, false).map_err(sys::kernel::error)?;
+    for propagation in &source.propagations {
+        sys::mount::set_attributes(mount, 0, 0, propagation.kind, propagation.recursive)
+            .map_err(sys::kernel::error)?;
+    }
+    if let Some(id_map) = &source.id_map {
+        mapper.map(mount, id_map)?;
+    }
+    Ok(())
+}
+
+/// User namespaces that carry the maps of id-mapped mounts; mounts with equal maps share one.
+#[derive(Default)]
+struct Mapper {
+    namespaces: Vec<(IdMaps, OwnedFd)>,
+}
+
+impl Mapper {
+    fn map(&mut self, mount: &OwnedFd, id_map: &SourceIdMap) -> Result<()> {
+        if !self.namespaces.iter().any(|(maps, _)| *maps == id_map.maps) {
+            self.namespaces.push((id_map.maps.clone(), user_namespace::make(&id_map.maps)?));
+        }
+        let namespace = self.namespaces.iter().find(|(maps, _)| *maps == id_map.maps).map(|(_, fd)| fd.as_fd());
+        let namespace = namespace.expect("it was found or added");
+        let mapped = sys::mount::map_ids(mount, namespace, id_map.recursive).map_err(sys::kernel::error);
+        mapped.map_err(|error| error.hint("the file system must allow id-mapped mounts"))
+    }
+}
+
+/// What podman and runc call `tmpcopyup`.
+fn copy_up(root: BorrowedFd<'_>, path: &Text, parameters: &[(Text, Option<Text>)]) -> Result<OwnedFd> {
+    let tmpfs = sys::mount::new_mount_with(c"tmpfs", parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c))), 0)
+        .map_err(sys::kernel::error)?;
+    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match openat2(root, path.c(), flags, Mode::empty(), how) {
+        Ok(original) => {
+            let copy = rustix::fs::openat(&tmpfs, c".", flags, Mode::empty()).map_err(std::io::Error::from)?;
+            sys::copy::tree(original.as_fd(), copy.as_fd())?;
+            // What the parameters say of the top stays as it is.
+            if !parameters.iter().any(|(key, _)| key.c().to_bytes() == b"mode") {
+                sys::copy::folder_metadata(original.as_fd(), copy.as_fd())?;
+            }
+        }
+        // Nothing to copy: the target is made later.
+        Err(Errno::NOENT) => {}
+        Err(errno) => return Err(std::io::Error::from(errno).into()),
+    }
+    Ok(tmpfs)
 }

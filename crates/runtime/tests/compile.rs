@@ -14,7 +14,16 @@ use std::path::Path;
 use testkit::golden;
 
 fn host() -> Host {
-    Host { last_capability: 40, user_namespace: false, may_set_groups: true, cgroup: None, cgroup2_mounted: true }
+    Host {
+        last_capability: 40,
+        user_namespace: false,
+        may_set_groups: true,
+        cgroup: None,
+        cgroup2_mounted: true,
+        may_make_nodes: true,
+        apparmor: false,
+        selinux: false,
+    }
 }
 
 /// The least that can be run.
@@ -59,10 +68,15 @@ fn docker() -> Value {
     })
 }
 
+fn compile(spec: &Spec, host: &Host) -> error::Result<runtime::plan::Plan> {
+    let folder = Path::new("/data/containers/c0ffee");
+    runtime::compile(spec, &common::setting(host, folder, folder))
+}
+
 #[track_caller]
 fn check(name: &str, document: Value, host: &Host) {
     let spec: Spec = serde_json::from_value(document).unwrap();
-    let plan = runtime::compile(&spec, host, Path::new("/data/containers/c0ffee")).unwrap();
+    let plan = compile(&spec, host).unwrap();
     let text = serde_json::to_string_pretty(&plan).unwrap();
     golden(format!("tests/golden/{name}.json"), &format!("{text}\n"));
 }

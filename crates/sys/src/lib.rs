@@ -1,6 +1,7 @@
 //! The kernel made safe: system calls that rustix lacks, wrapped once, each with the argument why it is sound.
 //!
 //! The only room with `unsafe`. It knows no OCI words and no containers.
+pub mod copy;
 pub mod kernel;
 pub mod limits;
 pub mod loopback;
@@ -10,7 +11,9 @@ pub mod overlay;
 pub mod process;
 pub mod read;
 pub mod remove;
+pub mod schedule;
 pub mod seccomp;
+pub mod shared;
 pub mod signal;
 pub mod socket;
 pub mod umask;

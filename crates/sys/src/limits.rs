@@ -15,6 +15,16 @@ pub fn set(resource: u32, limit: Rlimit) -> Result<(), Errno> {
     check(ret).map(drop)
 }
 
+/// Sets a limit of another process, soft and hard, with the caller's rights (prlimit(2)).
+#[allow(unsafe_code, reason = "rustix takes an enum that lacks the resources of newer kernels")]
+pub fn set_of(pid: rustix::process::Pid, resource: u32, soft: u64, hard: u64) -> Result<(), Errno> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    let pid = pid.as_raw_nonzero().get();
+    // SAFETY: `limit` is a valid rlimit64; the old value is not wanted.
+    let ret = unsafe { libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null::<u8>()) };
+    check(ret).map(drop)
+}
+
 /// Sets the supplementary groups of this thread (setgroups(2)). Allocates nothing.
 #[allow(unsafe_code, reason = "rustix wants its own type, which would have to be allocated")]
 pub fn set_groups(groups: &[u32]) -> Result<(), Errno> {
@@ -32,4 +42,12 @@ pub fn move_to(fd: BorrowedFd<'_>, number: u32) -> Result<OwnedFd, Errno> {
     }
     // SAFETY: the number is open now, and the caller gives up all others.
     Ok(unsafe { OwnedFd::from_raw_fd(number) })
+}
+
+/// Lets an exec keep the descriptor of this number, whatever it is.
+#[allow(unsafe_code, reason = "a number that is nobody's in this program")]
+pub fn keep_at_exec(number: u32) -> Result<(), Errno> {
+    let number = i32::try_from(number).map_err(|_| Errno::BADF)?;
+    // SAFETY: only the flag of a descriptor changes; EBADF where there is none.
+    check(unsafe { libc::fcntl(number, libc::F_SETFD, 0) }.into()).map(drop)
 }

@@ -8,12 +8,14 @@ use std::ffi::{CStr, CString, c_char};
 use std::marker::PhantomData;
 
 /// What a child gets that its parent does not have (clone(2)).
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Default)]
 pub struct Clone3<'a> {
     /// `CLONE_NEW*` bits.
     pub namespaces: u64,
     /// Start in this cgroup (v2 directory, kernel 5.7).
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// A child of our parent instead of ours (`CLONE_PARENT`): whoever started us can wait for it.
+    pub sibling: bool,
 }
 
 /// A process that [`clone3`] made.
@@ -39,6 +41,10 @@ pub mod namespace {
     pub const NETWORK: u64 = libc::CLONE_NEWNET as u64;
     /// Cgroup root.
     pub const CGROUP: u64 = libc::CLONE_NEWCGROUP as u64;
+    /// User and group ids.
+    pub const USER: u64 = libc::CLONE_NEWUSER as u64;
+    /// Clocks (kernel 5.6).
+    pub const TIME: u64 = 0x80;
 }
 
 /// `struct clone_args` of linux/sched.h, version 2 (kernel 5.7).
@@ -75,6 +81,11 @@ pub unsafe fn clone3(what: Clone3<'_>) -> Result<Option<Child>, Errno> {
         exit_signal: libc::SIGCHLD as u64,
         ..CloneArgs::default()
     };
+    if what.sibling {
+        args.flags |= libc::CLONE_PARENT as u64;
+        // It has its creator's own signal (clone(2)).
+        args.exit_signal = 0;
+    }
     if let Some(cgroup) = what.cgroup {
         args.flags |= 0x2_0000_0000; // CLONE_INTO_CGROUP, which does not fit libc's c_int
         args.cgroup = u64::from(cgroup.as_raw_fd().unsigned_abs());
@@ -209,6 +220,31 @@ pub fn signal(pidfd: impl rustix::fd::AsFd, number: u8) -> Result<(), Errno> {
     // SAFETY: no siginfo is given; the kernel checks the number.
     let ret = unsafe { libc::syscall(libc::SYS_pidfd_send_signal, fd, number, std::ptr::null::<u8>(), 0) };
     check(ret).map(drop)
+}
+
+/// Enters namespaces: `fd` is a namespace's file and `kinds` its `CLONE_NEW*` bit, or a pidfd and any of them (setns(2),
+/// with a pidfd since kernel 5.8). A pid or time namespace counts for children only.
+#[allow(unsafe_code, reason = "rustix leaves the working directory and descriptors of a thread to its caller's care")]
+pub fn enter_namespaces(fd: impl rustix::fd::AsFd, kinds: u64) -> Result<(), Errno> {
+    let kinds = libc::c_int::try_from(kinds).map_err(|_| Errno::INVAL)?;
+    // SAFETY: no memory is involved; the descriptor is open.
+    check(unsafe { libc::setns(fd.as_fd().as_raw_fd(), kinds) }.into()).map(drop)
+}
+
+/// Leaves these `CLONE_NEW*` namespaces for new ones (unshare(2)); a new pid or time namespace counts for children only.
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+pub fn leave_namespaces(kinds: u64) -> Result<(), Errno> {
+    let kinds = libc::c_int::try_from(kinds).map_err(|_| Errno::INVAL)?;
+    // SAFETY: namespaces hold no memory of ours; descriptors stay shared as they are.
+    check(unsafe { libc::unshare(kinds) }.into()).map(drop)
+}
+
+/// Keeps other processes from tracing this one and from reading its memory and descriptors (prctl(2),
+/// `PR_SET_DUMPABLE`); an exec ends it.
+#[allow(unsafe_code, reason = "rustix offers the call with an enum of one's own making")]
+pub fn hide_memory() -> Result<(), Errno> {
+    // SAFETY: the call takes plain numbers.
+    check(unsafe { libc::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0, 0) }.into()).map(drop)
 }
 
 /// Gives this process another name in `ps` where there is room: `/proc/self/comm`, 15 bytes.

@@ -117,13 +117,23 @@ struct Ended {
 fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Host) -> Result<Ended> {
     let spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
-    let plan = runtime::compile(&spec, host, dir)?;
+    let plan = runtime::compile(&spec, &setting(dir, host))?;
     let cgroup = host.cgroup.as_deref().map(|base| runtime::cgroup::create(base, &record.id)).transpose()?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let running = {
         let stdio = ends.as_ref().map(PayloadEnds::as_array);
-        let launch = Launch { root: root.as_fd(), stdio, cgroup: cgroup.as_ref().map(AsFd::as_fd) };
-        runtime::launch(&plan, &launch)?
+        runtime::launch(
+            &plan,
+            Launch {
+                root: root.as_fd(),
+                stdio,
+                cgroup: cgroup.as_ref().map(AsFd::as_fd),
+                start: None,
+                agent: None,
+                hook_input: None,
+                attend: &mut runtime::attend_nothing,
+            },
+        )?
     };
     // Our copies would keep the pipes open and the root mounted after the payload's end.
     drop((ends, root, cgroup, plan, spec));
@@ -148,6 +158,24 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
             let _ = rustix::process::kill_process(running.pid, rustix::process::Signal::KILL);
             Err(error)
         }
+    }
+}
+
+/// What the plan of a monitor's payload depends on besides its spec.
+fn setting<'a>(dir: &'a Path, host: &'a Host) -> runtime::Setting<'a> {
+    runtime::Setting {
+        host,
+        bundle: dir,
+        root_target: dir,
+        // A cgroup namespace of its own shows the container's cgroup.
+        cgroups: &[],
+        dies_with_launcher: true,
+        pivot: true,
+        new_keyring: true,
+        kept_fds: 0,
+        listen_fds: 0,
+        waits_for_start: false,
+        home: None,
     }
 }
 

@@ -2,9 +2,9 @@
 
 use super::paths::open;
 use super::root::{attach_file, clone_tree};
-use super::{At, Done, Inherited};
+use super::{At, Done, Payload, message};
 use crate::failure::Stage;
-use crate::plan::Plan;
+use crate::plan::ProcessPlan;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Gid, OFlags, Uid, fchown};
 use rustix::net::SendFlags;
@@ -12,27 +12,26 @@ use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{Winsize, tcsetwinsize};
 use std::io::IoSlice;
 
-/// The message that carries the terminal's controlling end to the monitor.
-pub(crate) const CONSOLE_MESSAGE: &[u8] = b"c";
-
 /// When the plan wants a terminal: makes it, covers `/dev/console` with it, sends its controlling end to the parent
 /// and returns the payload's end.
-pub(super) fn open_console(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
-    let Some((ws_row, ws_col)) = plan.process.terminal else { return Ok(None) };
+pub(super) fn open_console(plan: &ProcessPlan, payload: &Payload<'_>, covers: bool) -> Done<Option<OwnedFd>> {
+    let Some((ws_row, ws_col)) = plan.terminal else { return Ok(None) };
     let stage = Stage::Console;
     let controlling = open(c"/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY).at(stage, 0)?;
     unlockpt(&controlling).at(stage, 1)?;
-    let payload =
+    let end =
         ioctl_tiocgptpeer(&controlling, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).at(stage, 2)?;
     if ws_row > 0 && ws_col > 0 {
         tcsetwinsize(&controlling, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).at(stage, 3)?;
     }
     // The group stays the one that devpts gave (`gid=5`, tty), as login(1) does it.
-    fchown(&payload, Some(Uid::from_raw(plan.process.uid)), None::<Gid>).at(stage, 4)?;
-    // From the open descriptor, not from a path that could have been swapped (CVE-2025-52565).
-    let mount = clone_tree(&payload, c"", false).at(stage, 5)?;
-    attach_file(mount.as_fd(), c"/dev/console").at(stage, 6)?;
-    let message = [IoSlice::new(CONSOLE_MESSAGE)];
-    sys::socket::send(inherited.report, &message, Some(controlling.as_fd()), SendFlags::empty()).at(stage, 7)?;
-    Ok(Some(payload))
+    fchown(&end, Some(Uid::from_raw(plan.uid)), None::<Gid>).at(stage, 4)?;
+    if covers {
+        // From the open descriptor, not from a path that could have been swapped (CVE-2025-52565).
+        let mount = clone_tree(&end, c"", false).at(stage, 5)?;
+        attach_file(mount.as_fd(), c"/dev/console").at(stage, 6)?;
+    }
+    let message = [IoSlice::new(message::CONSOLE)];
+    sys::socket::send(payload.report, &message, Some(controlling.as_fd()), SendFlags::empty()).at(stage, 7)?;
+    Ok(Some(end))
 }

@@ -5,34 +5,58 @@
 //! then closes by itself.
 
 mod console;
-pub(crate) use console::CONSOLE_MESSAGE;
+mod hooks;
+mod listener;
 mod paths;
 mod process;
-pub(crate) use process::EXECUTING_MESSAGE;
 mod root;
+pub(crate) mod stops;
+
+pub(crate) use stops::{GO, START, message};
 
 use crate::failure::{Failure, Stage};
-use crate::plan::Plan;
-use rustix::fd::{BorrowedFd, OwnedFd};
+use crate::plan::{Plan, ProcessPlan};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use std::convert::Infallible;
 use std::io::IoSlice;
 use sys::process::ExecTables;
 
 pub(crate) type Done<T = ()> = Result<T, Failure>;
 
-/// What the init gets besides the plan. All of it was opened before the clone.
+/// What the init gets besides the plan. All of it was opened and made before the clone.
 pub(crate) struct Inherited<'a> {
     /// The root file system, mounted nowhere yet.
     pub root: BorrowedFd<'a>,
     /// One for each source of the plan.
     pub sources: &'a [OwnedFd],
+    /// The mount namespace to enter, when the plan names one.
+    pub mount_namespace: Option<BorrowedFd<'a>>,
+    /// Pointer tables of the plan's hooks.
+    pub create_container_hooks: &'a [ExecTables<'a>],
+    /// Pointer tables of the plan's hooks.
+    pub start_container_hooks: &'a [ExecTables<'a>],
+    /// What hooks read: the state while it is created, and once it is.
+    pub hook_input: Option<[BorrowedFd<'a>; 2]>,
+    /// Where somebody connects to start the payload.
+    pub start: Option<BorrowedFd<'a>>,
+    /// What a payload gets.
+    pub payload: Payload<'a>,
+}
+
+/// What the init of a payload gets, in a new container or in one that runs.
+pub(crate) struct Payload<'a> {
     /// Standard input, output and error; `None` when the plan wants a terminal.
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
     /// Where failures and the console go.
     pub report: BorrowedFd<'a>,
     /// Pointer tables over the plan's strings.
     pub tables: &'a ExecTables<'a>,
+    /// The host's `/proc`: for what must not be written through the container's.
+    pub host_proc: Option<BorrowedFd<'a>>,
+    /// Who decides on system calls, and what it is told.
+    pub listener: Option<(BorrowedFd<'a>, &'a sys::shared::Text)>,
 }
 
 /// Names the point of the init that an errno came from.
@@ -50,27 +74,63 @@ impl<T> At<T> for Result<T, Errno> {
 /// Obeys and executes; never returns.
 pub(crate) fn run(plan: &Plan, inherited: &Inherited<'_>) -> ! {
     let Err(failure) = steps(plan, inherited);
+    give_up(inherited.payload.report, failure)
+}
+
+/// The same for one more process of a container that runs; its namespaces are entered already.
+pub(crate) fn run_exec(plan: &ProcessPlan, payload: &Payload<'_>) -> ! {
+    let Err(failure) = exec_steps(plan, payload);
+    give_up(payload.report, failure)
+}
+
+fn give_up(report: BorrowedFd<'_>, failure: Failure) -> ! {
     // When the parent is gone there is nobody left to tell.
-    let _ = sys::socket::send(inherited.report, &[IoSlice::new(&failure.encode())], None, SendFlags::empty());
+    let _ = sys::socket::send(report, &[IoSlice::new(&failure.encode())], None, SendFlags::empty());
     sys::process::exit_now(127)
 }
 
 /// The order is the security of it: each reason stands beside the step.
-fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<std::convert::Infallible> {
-    process::enter_session()?;
-    process::set_oom_score(&plan.process)?; // through the host's `/proc`
+fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
+    let (process, payload) = (&plan.process, &inherited.payload);
+    process::enter_session(process)?;
+    stops::at_birth(plan, payload.report)?; // until our ids are mapped and we are in our cgroup
+    root::enter_mount_namespace(inherited)?;
+    process::set_oom_score(plan)?;
+    root::attach(plan, inherited)?; // as the host's root, who may search the way to it
+    process::become_root(plan)?;
     process::name_host(plan)?;
-    let early = root::make_early(plan)?; // while the host's proc and sysfs are to be seen
-    root::switch(plan, inherited)?; // from here on every path is the container's
-    root::build(plan, inherited, early)?;
-    let console = console::open_console(plan, inherited)?; // needs the container's own devpts
+    process::set_sysctls(plan)?; // through the host's `/proc`, which shows our namespaces
+    let labels = process::open_labels(process, payload)?;
+    root::build(plan, inherited)?; // while the host's proc and sysfs are to be seen: see there
+    stops::when_mounted(plan, payload.report)?;
+    hooks::call(&plan.create_container_hooks, inherited.create_container_hooks, inherited, 0)?;
+    process::hide().at(Stage::Session, 4)?; // from here on we touch what others may have made
+    root::switch(plan)?;
+    let console = console::open_console(process, payload, true)?; // needs the container's own devpts
     root::hide(plan, inherited)?; // while still privileged
-    process::take_stdio(&plan.process, inherited, console)?;
-    process::limit(&plan.process)?;
-    process::enter_cwd(&plan.process)?; // made as root, before the root can become read-only
+    process::take_stdio(process, payload, console)?;
+    process::limit(process)?;
+    process::enter_cwd(process)?; // made as root, before the root can become read-only
     root::seal(plan)?;
-    process::become_user(&plan.process)?;
-    process::die_with_monitor()?; // a change of user clears it: after
-    process::restrict(&plan.process)?; // seccomp as late as can be
-    process::execute(plan, inherited)
+    process::become_user(process)?;
+    process::die_with_launcher(process)?; // a change of user clears it: after
+    let report = stops::before_payload(plan, inherited)?;
+    hooks::call(&plan.start_container_hooks, inherited.start_container_hooks, inherited, 1)?;
+    let report = report.as_ref().map_or(payload.report, AsFd::as_fd);
+    process::execute(process, &Payload { report, ..*payload }, &labels)
+}
+
+/// As above, without a root file system to make.
+fn exec_steps(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Infallible> {
+    process::enter_session(plan)?;
+    stops::wait(payload.report)?; // until limits that only the host may set are set
+    process::become_container_root()?;
+    let labels = process::open_labels(plan, payload)?;
+    let console = console::open_console(plan, payload, false)?;
+    process::take_stdio(plan, payload, console)?;
+    process::limit(plan)?;
+    process::enter_cwd(plan)?;
+    process::become_user(plan)?;
+    process::die_with_launcher(plan)?;
+    process::execute(plan, payload, &labels)
 }

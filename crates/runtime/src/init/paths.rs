@@ -4,8 +4,12 @@
 //! nothing that an image or a racing neighbour puts there leads out. A link to nothing is followed as if its target
 //! were there, as Docker does: many images have an `/etc/resolv.conf` that points into an empty `/run`.
 
+use crate::plan::{Node, NodeKind};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, ResolveFlags, mkdirat, mknodat, openat2, readlinkat_raw, symlinkat};
+use rustix::fs::{
+    AtFlags, CWD, FileType, Gid, Mode, OFlags, ResolveFlags, Uid, chownat, makedev, mkdirat, mknodat, openat2,
+    readlinkat_raw, statat, symlinkat,
+};
 use rustix::io::Errno;
 use std::ffi::CStr;
 
@@ -26,7 +30,7 @@ enum Kind {
 }
 
 /// Opens a path of the container: `..` and links end at its root, magic links are refused. The working directory must
-/// still be the root: to the kernel it is what "in root" means (openat2(2), `RESOLVE_IN_ROOT`).
+/// be the container's root: to the kernel it is what "in root" means (openat2(2), `RESOLVE_IN_ROOT`).
 pub(super) fn open(path: &CStr, flags: OFlags) -> Result<OwnedFd, Errno> {
     resolve(path, flags, ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS)
 }
@@ -68,16 +72,51 @@ pub(super) fn make_file(path: &CStr) -> Result<OwnedFd, Errno> {
 
 /// Makes a link; whatever is there already stays.
 pub(super) fn make_link(to: &CStr, path: &CStr) -> Result<(), Errno> {
+    let (dir, name) = make_parent(path)?;
+    match symlinkat(to, dir, name.as_c()?) {
+        Err(Errno::EXIST) => Ok(()),
+        other => other,
+    }
+}
+
+/// Makes a device node or pipe; one that is there already and is the same is left (config-linux.md, "Devices").
+pub(super) fn make_node(node: &Node) -> Result<(), Errno> {
+    let (dir, name) = make_parent(node.path.c())?;
+    let name = name.as_c()?;
+    let kind = match node.kind {
+        NodeKind::Character => FileType::CharacterDevice,
+        NodeKind::Block => FileType::BlockDevice,
+        NodeKind::Fifo => FileType::Fifo,
+    };
+    let (major, minor) = node.device;
+    let device = makedev(major, minor);
+    match mknodat(&dir, name, kind, Mode::from_raw_mode(node.mode), device) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => {
+            let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            let same = FileType::from_raw_mode(there.st_mode) == kind && (kind == FileType::Fifo || there.st_rdev == device);
+            return if same { Ok(()) } else { Err(Errno::EXIST) };
+        }
+        Err(errno) => return Err(errno),
+    }
+    if (node.uid, node.gid) != (0, 0) {
+        chownat(&dir, name, Some(Uid::from_raw(node.uid)), Some(Gid::from_raw(node.gid)), AtFlags::SYMLINK_NOFOLLOW)?;
+    }
+    Ok(())
+}
+
+/// The directory of a path, made when absent, and the name in it.
+fn make_parent(path: &CStr) -> Result<(OwnedFd, PathBuffer<NAME_MAX>), Errno> {
     let bytes = path.to_bytes();
     let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::INVAL)?;
     let mut parent = PathBuffer::<PATH_MAX>::new();
     parent.push(&bytes[..slash.max(1)])?;
     let mut name = PathBuffer::<NAME_MAX>::new();
     name.push(&bytes[slash + 1..])?;
-    match symlinkat(to, make_dirs(parent.as_c()?)?, name.as_c()?) {
-        Err(Errno::EXIST) => Ok(()),
-        other => other,
+    if matches!(name.bytes(), b"" | b"." | b"..") {
+        return Err(Errno::INVAL);
     }
+    Ok((make_dirs(parent.as_c()?)?, name))
 }
 
 fn make(path: &CStr, kind: Kind) -> Result<OwnedFd, Errno> {

@@ -1,50 +1,68 @@
 //! From a root file system to the payload: who it is, what it may, and the exec.
 
 use super::paths::make_dirs;
-use super::{At, Done, Inherited};
+use super::{At, Done, Payload, message};
 use crate::failure::{Failure, Stage};
-use crate::plan::{Plan, ProcessPlan, Text};
-use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, statat};
+use crate::plan::{Plan, ProcessPlan, Text, UserNamespace};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, openat, statat};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, UnshareFlags, set_capabilities, set_keep_capabilities, set_no_new_privs,
-    set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_res_gid, set_thread_res_uid,
 };
 use std::convert::Infallible;
+use std::ffi::CStr;
 use std::io::IoSlice;
+use sys::process::namespace;
+use sys::schedule;
 
-/// The message that says that the payload is executed next. An end of the conversation without it means that the init
-/// was killed on its way.
-pub(crate) const EXECUTING_MESSAGE: &[u8] = b"x";
-
-/// The first descriptor that the payload must not have.
-const FIRST_FOREIGN_FD: u32 = 3;
+/// The first descriptor that is neither standard input, output nor error.
+const FIRST_FD: u32 = 3;
 
 /// A session and a keyring of its own, and no disposition inherited from whoever called.
-pub(super) fn enter_session() -> Done {
+pub(super) fn enter_session(plan: &ProcessPlan) -> Done {
     setsid().at(Stage::Session, 0)?;
     sys::process::reset_signals().at(Stage::Session, 1)?;
-    sys::process::join_new_session_keyring().at(Stage::Session, 2)
+    if plan.new_keyring { sys::process::join_new_session_keyring().at(Stage::Session, 2) } else { Ok(()) }
 }
 
-/// Written through the host's `/proc`: what stands at that place in the container may be anything.
-pub(super) fn set_oom_score(plan: &ProcessPlan) -> Done {
-    let Some(score) = plan.oom_score_adj else { return Ok(()) };
-    let flags = OFlags::WRONLY | OFlags::CLOEXEC;
-    let file = open(c"/proc/self/oom_score_adj", flags, Mode::empty()).at(Stage::OomScore, 0)?;
+/// Nobody in the container may look at what we hold of the host until the exec (CVE-2016-9962).
+pub(super) fn hide() -> Result<(), Errno> {
+    sys::process::hide_memory()
+}
+
+/// Written through the host's `/proc`: what stands at that place in the container may be anything. In a new user
+/// namespace the launcher has done it: we would lack the right.
+pub(super) fn set_oom_score(plan: &Plan) -> Done {
+    let Some(score) = plan.process.oom_score_adj.filter(|_| plan.user_namespace == UserNamespace::Inherited) else {
+        return Ok(());
+    };
     let mut digits = [0; 12];
-    rustix::io::write(&file, decimal(score, &mut digits)).at(Stage::OomScore, 1).map(drop)
+    write(c"/proc/self/oom_score_adj", decimal(score, &mut digits)).at(Stage::OomScore, 0)
+}
+
+fn write(path: &CStr, text: &[u8]) -> Result<(), Errno> {
+    let file = open(path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text).map(drop)
+}
+
+/// Root of the user namespace that we are in now; what we make belongs to it.
+pub(super) fn become_root(plan: &Plan) -> Done {
+    if plan.user_namespace == UserNamespace::Inherited { Ok(()) } else { become_container_root() }
+}
+
+/// The same; without a user namespace it changes nothing.
+pub(super) fn become_container_root() -> Done {
+    set_thread_res_gid(Gid::ROOT, Gid::ROOT, Gid::ROOT).at(Stage::User, 4)?;
+    set_thread_res_uid(Uid::ROOT, Uid::ROOT, Uid::ROOT).at(Stage::User, 5)
 }
 
 /// What has a name: cgroup root, host name, loopback.
-#[allow(unsafe_code, reason = "rustix marks unshare so for CLONE_FILES alone")]
 pub(super) fn name_host(plan: &Plan) -> Done {
     if plan.new_cgroup_namespace {
-        // SAFETY: CLONE_NEWCGROUP shares no descriptor table.
-        unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWCGROUP) }.at(Stage::Cgroup, 0)?;
+        sys::process::leave_namespaces(namespace::CGROUP).at(Stage::Cgroup, 0)?;
     }
     if let Some(name) = &plan.hostname {
         rustix::system::sethostname(name.c().to_bytes()).at(Stage::Hostname, 0)?;
@@ -58,9 +76,55 @@ pub(super) fn name_host(plan: &Plan) -> Done {
     Ok(())
 }
 
+/// Kernel parameters of our namespaces.
+pub(super) fn set_sysctls(plan: &Plan) -> Done {
+    for (index, (path, value)) in plan.sysctls.iter().enumerate() {
+        write(path.c(), value.c().to_bytes()).at(Stage::Sysctl, index)?;
+    }
+    Ok(())
+}
+
+/// Where the names of security labels are written: opened before the container's `/proc` could be in the way
+/// (CVE-2019-16884, CVE-2025-52881).
+#[derive(Default)]
+pub(super) struct Labels {
+    apparmor: Option<OwnedFd>,
+    selinux: Option<OwnedFd>,
+}
+
+pub(super) fn open_labels(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Labels> {
+    let mut labels = Labels::default();
+    if plan.apparmor.is_none() && plan.selinux.is_none() {
+        return Ok(labels);
+    }
+    let proc = payload.host_proc.ok_or(Errno::BADF).at(Stage::Label, 0)?;
+    let open = |path: &CStr| openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+    if plan.apparmor.is_some() {
+        // The older name is AppArmor's only where it is the first security module.
+        let file = open(c"self/attr/apparmor/exec").or_else(|_| open(c"self/attr/exec")).at(Stage::Label, 0)?;
+        labels.apparmor = Some(file);
+    }
+    if plan.selinux.is_some() {
+        labels.selinux = Some(open(c"self/attr/exec").at(Stage::Label, 1)?);
+    }
+    Ok(labels)
+}
+
+/// The labels that the payload gets at its exec.
+fn set_labels(plan: &ProcessPlan, labels: &Labels) -> Done {
+    if let (Some(file), Some(profile)) = (&labels.apparmor, &plan.apparmor) {
+        let parts = [IoSlice::new(b"exec "), IoSlice::new(profile.c().to_bytes())];
+        rustix::io::writev(file, &parts).at(Stage::Label, 0)?;
+    }
+    if let (Some(file), Some(label)) = (&labels.selinux, &plan.selinux) {
+        rustix::io::write(file, label.c().to_bytes()).at(Stage::Label, 1)?;
+    }
+    Ok(())
+}
+
 /// Puts pipes or the terminal on 0, 1 and 2, owned by the payload's user so that it can open `/dev/stdout` again.
-pub(super) fn take_stdio(plan: &ProcessPlan, inherited: &Inherited<'_>, console: Option<OwnedFd>) -> Done {
-    let ends = match (&console, inherited.stdio) {
+pub(super) fn take_stdio(plan: &ProcessPlan, payload: &Payload<'_>, console: Option<OwnedFd>) -> Done {
+    let ends = match (&console, payload.stdio) {
         (Some(console), _) => [console.as_fd(); 3],
         (None, Some(stdio)) => stdio,
         (None, None) => return Err(Errno::BADF).at(Stage::Stdio, 0),
@@ -93,6 +157,21 @@ pub(super) fn limit(plan: &ProcessPlan) -> Done {
         sys::limits::set(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).at(Stage::Rlimit, index)?;
     }
     umask(Mode::from_raw_mode(plan.umask));
+    if let Some(priority) = plan.io_priority {
+        schedule::set_io_priority(priority).at(Stage::Schedule, 0)?;
+    }
+    if let Some(scheduler) = plan.scheduler {
+        schedule::set_attributes(scheduler.into()).at(Stage::Schedule, 1)?;
+    }
+    if let Some(policy) = &plan.memory_policy {
+        schedule::set_memory_policy(policy.mode, &policy.nodes).at(Stage::Schedule, 2)?;
+    }
+    if let Some(personality) = plan.personality {
+        schedule::set_personality(personality).at(Stage::Schedule, 3)?;
+    }
+    if let Some((_, last)) = plan.affinity.as_ref().filter(|(_, last)| !last.is_empty()) {
+        schedule::set_affinity(last).at(Stage::Schedule, 4)?;
+    }
     Ok(())
 }
 
@@ -121,26 +200,62 @@ pub(super) fn become_user(plan: &ProcessPlan) -> Done {
     set_thread_res_uid(uid, uid, uid).at(Stage::User, 2)
 }
 
-/// When the monitor is killed the payload must not go on without anybody who would see its end. If it is dead already,
-/// `execute` cannot announce itself.
-pub(super) fn die_with_monitor() -> Done {
+/// When its launcher (a monitor) is killed the payload must not go on without anybody who would see its end. If it is
+/// dead already, `execute` cannot announce itself.
+pub(super) fn die_with_launcher(plan: &ProcessPlan) -> Done {
+    if !plan.dies_with_launcher {
+        return Ok(());
+    }
     set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Session, 3)
 }
 
-/// Loading a filter needs `no_new_privs` or CAP_SYS_ADMIN: with the latter, before the last capabilities go.
-pub(super) fn restrict(plan: &ProcessPlan) -> Done {
-    let caps = &plan.capabilities;
-    let filter = &plan.seccomp;
+/// Everything that is not the payload's is closed, not merely marked: a path such as `/proc/self/fd/5/bin/sh` is
+/// resolved before close-on-exec happens. The filter comes last of all, so that it need allow nothing but `execve`.
+pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels) -> Done<Infallible> {
+    set_labels(plan, labels)?;
     if plan.no_new_privileges {
         set_no_new_privs(true).at(Stage::NoNewPrivileges, 0)?;
-    } else if !filter.is_empty() {
-        let all = CapabilitySet::from_bits_retain(u64::MAX >> (63 - caps.last));
+        drop_capabilities(plan)?;
+    }
+    let (report, agent) = keep_only(plan, payload).at(Stage::Exec, 0)?;
+    let payload = Payload { report: report.as_fd(), listener: agent.as_ref().map(|(fd, state)| (fd.as_fd(), *state)), ..*payload };
+    // With the parent's end closed here this fails when the parent is gone.
+    super::stops::say(payload.report, message::EXECUTING).at(Stage::Exec, 0)?;
+    let failure = match restrict(plan, &payload) {
+        Ok(()) => try_candidates(plan, &payload),
+        Err(failure) => failure,
+    };
+    // What the caller holds as the report is closed by now: the failure goes out by the copy that was kept, and the
+    // process ends here.
+    super::give_up(payload.report, failure)
+}
+
+/// Loading a filter needs `no_new_privs` or CAP_SYS_ADMIN: with the latter, before the last capabilities go.
+fn restrict(plan: &ProcessPlan, payload: &Payload<'_>) -> Done {
+    if plan.no_new_privileges {
+        return load_filter(plan, payload);
+    }
+    if !plan.seccomp.is_empty() {
+        let all = CapabilitySet::from_bits_retain(u64::MAX >> (63 - plan.capabilities.last));
         // What was permitted survived the change of user (keepcaps), what was effective did not.
         let now = rustix::thread::capabilities(None).at(Stage::Capabilities, 0)?;
         let raised = CapabilitySets { effective: now.permitted & all, ..now };
         set_capabilities(None, raised).at(Stage::Capabilities, 1)?;
-        sys::seccomp::load(filter, plan.seccomp_flags).at(Stage::Seccomp, 0)?;
+        load_filter(plan, payload)?;
     }
+    drop_capabilities(plan)
+}
+
+fn load_filter(plan: &ProcessPlan, payload: &Payload<'_>) -> Done {
+    if plan.seccomp.is_empty() {
+        return Ok(());
+    }
+    let listener = sys::seccomp::load(&plan.seccomp, plan.seccomp_flags).at(Stage::Seccomp, 0)?;
+    super::listener::tell(payload, listener).at(Stage::Seccomp, 1)
+}
+
+fn drop_capabilities(plan: &ProcessPlan) -> Done {
+    let caps = &plan.capabilities;
     let sets = CapabilitySets {
         effective: CapabilitySet::from_bits_retain(caps.effective),
         permitted: CapabilitySet::from_bits_retain(caps.permitted),
@@ -155,9 +270,6 @@ pub(super) fn restrict(plan: &ProcessPlan) -> Done {
                 Err(errno) => return Err(errno).at(Stage::Capabilities, 3),
             }
         }
-    }
-    if plan.no_new_privileges && !filter.is_empty() {
-        sys::seccomp::load(filter, plan.seccomp_flags).at(Stage::Seccomp, 0)?;
     }
     Ok(())
 }
@@ -174,51 +286,79 @@ fn set_possible(refused: Errno, sets: CapabilitySets) -> Result<(), Errno> {
     set_capabilities(None, CapabilitySets { effective: sets.effective & permitted, permitted, inheritable })
 }
 
-/// Everything that is not the payload's is closed, not merely marked: a path such as `/proc/self/fd/5/bin/sh` is
-/// resolved before close-on-exec happens.
-pub(super) fn execute(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
-    let report = keep_only(inherited).at(Stage::Exec, 0)?;
-    // With the parent's end closed here this fails when the parent is gone.
-    sys::socket::send(&report, &[IoSlice::new(EXECUTING_MESSAGE)], None, SendFlags::empty()).at(Stage::Exec, 0)?;
+/// Executes the first candidate that can be; comes back only to say why none could.
+fn try_candidates(plan: &ProcessPlan, payload: &Payload<'_>) -> Failure {
+    choose(plan, |path| Err(payload.tables.execute(path)))
+        .err()
+        .unwrap_or(Failure { stage: Stage::Exec, index: 1, errno: Errno::NOENT })
+}
+
+/// Is there something to execute? A container that is only created should fail now rather than when it is started.
+pub(super) fn find_program(plan: &ProcessPlan) -> Done {
+    choose(plan, |path| {
+        accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?;
+        if is_dir(path) { Err(Errno::ACCESS) } else { Ok(()) }
+    })
+}
+
+/// Takes the candidates in turn, as execvp(3) does, until one succeeds.
+fn choose(plan: &ProcessPlan, attempt: impl Fn(&CStr) -> Result<(), Errno>) -> Done {
     let mut worst = Failure { stage: Stage::Exec, index: 1, errno: Errno::NOENT };
-    for path in &plan.process.candidates {
-        let errno = inherited.tables.execute(path.c());
+    for path in &plan.candidates {
+        let Err(errno) = attempt(path.c()) else { return Ok(()) };
         let (index, go_on) = match errno {
             Errno::NOENT | Errno::NOTDIR => (1, true),
-            Errno::ACCESS if is_dir(path.c()) => (3, plan.process.searched),
+            Errno::ACCESS if is_dir(path.c()) => (3, plan.searched),
             // As Go's LookPath: what may not be executed does not count in a search.
-            Errno::ACCESS if plan.process.searched => (1, true),
+            Errno::ACCESS if plan.searched => (1, true),
             _ => (1, false),
         };
         if !go_on {
             worst = Failure { stage: Stage::Exec, index, errno };
             break;
         }
-        if !plan.process.searched {
+        if !plan.searched {
             worst = Failure { stage: Stage::Exec, index, errno };
         }
     }
     // A file that is there and yet not found lacks its loader or interpreter.
     let is_there =
         |path: &Text| accessat(CWD, path.c(), Access::EXEC_OK, AtFlags::EACCESS).is_ok() && !is_dir(path.c());
-    if worst.errno == Errno::NOENT && plan.process.candidates.iter().any(is_there) {
+    if worst.errno == Errno::NOENT && plan.candidates.iter().any(is_there) {
         worst.index = 2;
     }
-    // `inherited.report` is closed by now: the failure goes out by the copy that was kept, and the process ends here.
-    let bytes = worst.encode();
-    let _ = sys::socket::send(&report, &[IoSlice::new(&bytes)], None, SendFlags::empty());
-    sys::process::exit_now(127)
+    Err(worst)
 }
 
-fn is_dir(path: &std::ffi::CStr) -> bool {
+fn is_dir(path: &CStr) -> bool {
     statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
-/// Moves the report socket to the first foreign place, marked close-on-exec, and closes all after it.
-fn keep_only(inherited: &Inherited<'_>) -> Result<OwnedFd, Errno> {
-    let report = sys::limits::move_to(inherited.report, FIRST_FOREIGN_FD)?;
-    sys::process::close_range(FIRST_FOREIGN_FD + 1, sys::process::Range::Close)?;
-    Ok(report)
+/// What is still needed moves to the first places that are not the payload's, marked close-on-exec; all after it is
+/// closed.
+#[allow(clippy::type_complexity, reason = "two descriptors, each by its own number")]
+fn keep_only<'a>(
+    plan: &ProcessPlan,
+    payload: &Payload<'a>,
+) -> Result<(OwnedFd, Option<(OwnedFd, &'a sys::shared::Text)>), Errno> {
+    let first = FIRST_FD + plan.kept_fds;
+    // First out of the way of each other, then into place.
+    let report = rustix::io::fcntl_dupfd_cloexec(payload.report, i32::try_from(first + 2).map_err(|_| Errno::BADF)?)?;
+    let agent = payload.listener.map(|(agent, state)| Ok((sys::limits::move_to(agent, first + 1)?, state))).transpose()?;
+    let report = sys::limits::move_to(report.as_fd(), first)?;
+    sys::process::close_range(first + 1 + u32::from(agent.is_some()), sys::process::Range::Close)?;
+    for number in FIRST_FD..first {
+        keep(number)?;
+    }
+    Ok((report, agent))
+}
+
+/// A descriptor of the caller's for the payload. One that is not there is none of the payload's business either.
+fn keep(number: u32) -> Result<(), Errno> {
+    match sys::limits::keep_at_exec(number) {
+        Err(Errno::BADF) => Ok(()),
+        other => other,
+    }
 }
 
 /// Decimal digits without allocating.

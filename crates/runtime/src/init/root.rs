@@ -1,51 +1,33 @@
 //! The root file system as the payload will see it.
 //!
-//! The root is switched first, so that every later path starts at the container's own `/` and cannot name a file of
-//! the host; `paths` says how they are resolved. What comes from the host was opened before the clone and travels as a
-//! detached mount.
+//! Its tree is built where the host has it, then becomes `/`; `paths` says how its paths are resolved meanwhile. What
+//! comes from the host was opened before the clone and travels as a detached mount.
 
-use super::paths::{make_dirs, make_file, make_link, make_plain_dirs, open};
+use super::paths::{make_dirs, make_file, make_link, make_node, make_plain_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
-use crate::plan::{FsStep, Plan, Text};
+use crate::plan::{FsStep, Plan, Propagation, Text};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::{
-    FsMountFlags, FsOpenFlags, MountAttrFlags, MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags,
-    fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen, mount_change, mount_move, move_mount,
-    open_tree, unmount,
+    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_move, move_mount, open_tree,
+    unmount,
 };
 use rustix::process::{PidfdFlags, chdir, chroot, fchdir, getpid, pidfd_open};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
 use std::ffi::CStr;
-use sys::mount::{attribute, new_mount, pivot_root_here, set_attributes};
+use sys::mount::{attribute, new_mount_with, pivot_root_here, propagation, set_attributes};
 
-/// How many file systems can be made before the root is switched. A spec has one proc and one sysfs; more than these
-/// are made in their turn, which only a user namespace forbids.
-const EARLY_MOUNTS: usize = 4;
-
-/// File systems made before the root is switched, by their place among the steps of that kind.
-pub(super) type Early = [Option<OwnedFd>; EARLY_MOUNTS];
-
-/// Makes proc and sysfs while the host's are still to be seen: in a user namespace the kernel grants new ones only then
-/// (mount_namespaces(7), "Restrictions on mount namespaces"). The host's tree must be gone before the first path of the
-/// container is resolved: as long as it is stacked on the new root, any `..` that comes to the root leads to it.
-pub(super) fn make_early(plan: &Plan) -> Done<Early> {
-    let mut early = [const { None }; EARLY_MOUNTS];
-    let mut places = early.iter_mut();
-    for (index, step) in plan.root.steps.iter().enumerate() {
-        if let FsStep::Mount { fstype, source, parameters, attributes, plain: true, .. } = step
-            && let Some(place) = places.next()
-        {
-            *place = Some(mount(fstype, source.as_ref(), parameters, *attributes).at(Stage::Step, index)?);
-        }
-    }
-    Ok(early)
+/// A mount namespace that the document names takes the place of the launcher's.
+pub(super) fn enter_mount_namespace(inherited: &Inherited<'_>) -> Done {
+    let Some(namespace) = inherited.mount_namespace else { return Ok(()) };
+    sys::process::enter_namespaces(namespace, sys::process::namespace::MOUNT).at(Stage::Root, 6)
 }
 
-/// Attaches the root in our own mount namespace and makes it `/`.
-pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
+/// Attaches the root in our own mount namespace, and makes it the working directory: that is what every path of the
+/// container is resolved from until it is `/`.
+pub(super) fn attach(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     let target = plan.root.host_target.c();
     // Nothing that happens here may reach the host, and nothing of the host may reach here later.
     match mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE) {
@@ -59,12 +41,17 @@ pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
             let target = rustix::fs::open(target, flags, Mode::empty()).at(Stage::Root, 1)?;
             leave_chroot().at(Stage::Root, 0)?;
             mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE).at(Stage::Root, 0)?;
-            attach(inherited.root, &target).at(Stage::Root, 1)?;
+            attach_to(inherited.root, &target).at(Stage::Root, 1)?;
         }
         Err(errno) => return Err(errno).at(Stage::Root, 0),
     }
-    fchdir(inherited.root).at(Stage::Root, 2)?;
-    match pivot_root_here() {
+    fchdir(inherited.root).at(Stage::Root, 2)
+}
+
+/// Makes the root, which is the working directory, the root of our mount namespace.
+pub(super) fn switch(plan: &Plan) -> Done {
+    let pivoted = if plan.root.pivot { pivot_root_here() } else { Err(Errno::INVAL) };
+    match pivoted {
         // The old root is stacked on the new one at this point; detaching it leaves only ours.
         Ok(()) => unmount(c".", UnmountFlags::DETACH).at(Stage::Root, 4)?,
         // The initramfs cannot be pivoted away (pivot_root(2)): cover it, and enter what covers it. As it is the root of
@@ -75,7 +62,14 @@ pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
         }
         Err(errno) => return Err(errno).at(Stage::Root, 3),
     }
-    chdir(c"/").at(Stage::Root, 5)
+    chdir(c"/").at(Stage::Root, 5)?;
+    // It could not be pivoted to while it was shared.
+    let Propagation { kind, recursive } = plan.root.propagation;
+    if kind == propagation::PRIVATE {
+        return Ok(());
+    }
+    let root = open(c"/", OFlags::PATH | OFlags::DIRECTORY).at(Stage::Root, 7)?;
+    set_attributes(&root, 0, 0, kind, recursive).at(Stage::Root, 7)
 }
 
 /// Goes to the root of our mount namespace, which is what joining one does (setns(2), with a pidfd since kernel 5.8).
@@ -87,29 +81,41 @@ fn leave_chroot() -> Result<(), Errno> {
 }
 
 /// Every step, in order.
-pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>, early: Early) -> Done {
-    let mut early = early.into_iter().flatten();
+///
+/// The host's tree is still there: in a user namespace the kernel grants a new proc or sysfs only while another one is
+/// to be seen whole (mount_namespaces(7), "Restrictions on mount namespaces"), and hooks look for the container's tree
+/// where the bundle has it. No path of the container leads to it: each is resolved by the kernel inside the root.
+pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     for (index, step) in plan.root.steps.iter().enumerate() {
-        let done = match step {
-            FsStep::Mount { fstype, source, parameters, attributes, target, plain } => {
-                let made = if *plain { early.next() } else { None };
-                made.map_or_else(|| mount(fstype, source.as_ref(), parameters, *attributes), Ok).and_then(|mount| {
-                    let target = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
-                    attach(mount.as_fd(), &target?)
-                })
-            }
-            FsStep::Bind { source, target } => inherited.sources.get(*source).ok_or(Errno::INVAL).and_then(|source| {
-                if FileType::from_raw_mode(fstat(source)?.st_mode).is_dir() {
-                    attach_dir(source.as_fd(), target.c())
-                } else {
-                    attach_file(source.as_fd(), target.c())
-                }
-            }),
-            FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
-        };
-        done.at(Stage::Step, index)?;
+        take(step, inherited).at(Stage::Step, index)?;
     }
     Ok(())
+}
+
+fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
+    match step {
+        FsStep::Mount { fstype, source, parameters, attributes, propagations, target, plain } => {
+            let source = source.iter().map(|source| (c"source", Some(source.c())));
+            let parameters = parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c)));
+            let mount = new_mount_with(fstype.c(), source.chain(parameters), *attributes)?;
+            for propagation in propagations {
+                set_attributes(&mount, 0, 0, propagation.kind, propagation.recursive)?;
+            }
+            let target = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
+            attach_to(mount.as_fd(), &target?)
+        }
+        FsStep::Bind { source, target } => {
+            let source = inherited.sources.get(*source).ok_or(Errno::INVAL)?;
+            if FileType::from_raw_mode(fstat(source)?.st_mode).is_dir() {
+                attach_to(source.as_fd(), &make_dirs(target.c())?)
+            } else {
+                attach_file(source.as_fd(), target.c())
+            }
+        }
+        FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
+        FsStep::Node(node) => make_node(node),
+        FsStep::Change { target, set, clear } => set_attributes(open(target.c(), OFlags::PATH)?, *set, *clear, 0, false),
+    }
 }
 
 /// Masked and read-only paths. `/dev/null` comes as a source, not from the container's tree, where it could be a
@@ -122,7 +128,8 @@ pub(super) fn hide(plan: &Plan, inherited: &Inherited<'_>) -> Done {
         return Ok(());
     }
     let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV | attribute::NOEXEC;
-    let empty = new_mount(c"tmpfs", attributes).at(Stage::Mask, 0)?;
+    let context = plan.root.label.iter().map(|label| (c"context", Some(label.c())));
+    let empty = new_mount_with(c"tmpfs", context, attributes).at(Stage::Mask, 0)?;
     let null = inherited.sources.get(plan.root.null_source).ok_or(Errno::INVAL).at(Stage::Mask, 0)?;
     let mut dirs = Cover { mount: empty.as_fd(), attached: false };
     let mut files = Cover { mount: null.as_fd(), attached: false };
@@ -142,45 +149,20 @@ pub(super) fn seal(plan: &Plan) -> Done {
     set_attributes(&root, attribute::RDONLY, 0, 0, false).at(Stage::ReadonlyRoot, 0)
 }
 
-fn mount(
-    fstype: &Text,
-    source: Option<&Text>,
-    parameters: &[(Text, Option<Text>)],
-    attributes: u64,
-) -> Result<OwnedFd, Errno> {
-    let context = fsopen(fstype.c(), FsOpenFlags::FSOPEN_CLOEXEC)?;
-    if let Some(source) = source {
-        fsconfig_set_string(&context, c"source", source.c())?;
-    }
-    for (key, value) in parameters {
-        match value {
-            Some(value) => fsconfig_set_string(&context, key.c(), value.c())?,
-            None => fsconfig_set_flag(&context, key.c())?,
-        }
-    }
-    fsconfig_create(&context)?;
-    let attributes = u32::try_from(attributes).map_err(|_| Errno::INVAL)?;
-    fsmount(&context, FsMountFlags::FSMOUNT_CLOEXEC, MountAttrFlags::from_bits_retain(attributes))
-}
-
-fn attach(mount: BorrowedFd<'_>, target: &OwnedFd) -> Result<(), Errno> {
+fn attach_to(mount: BorrowedFd<'_>, target: &OwnedFd) -> Result<(), Errno> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH | MoveMountFlags::MOVE_MOUNT_T_EMPTY_PATH;
     move_mount(mount, c"", target, c"", flags)
 }
 
-fn attach_dir(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
-    attach(mount, &make_dirs(target)?)
-}
-
 pub(super) fn attach_file(mount: BorrowedFd<'_>, target: &CStr) -> Result<(), Errno> {
-    attach(mount, &make_file(target)?)
+    attach_to(mount, &make_file(target)?)
 }
 
 fn remount_readonly(path: &Text) -> Result<(), Errno> {
     let place = open(path.c(), OFlags::PATH)?;
     let copy = clone_tree(&place, c"", true)?;
     set_attributes(&copy, attribute::RDONLY, 0, 0, true)?;
-    attach(copy.as_fd(), &place)
+    attach_to(copy.as_fd(), &place)
 }
 
 /// What covers masked paths. Its first use attaches the mount itself and later ones copies of it: before kernel 6.15
@@ -195,9 +177,9 @@ fn mask<'a>(path: &Text, dirs: &mut Cover<'a>, files: &mut Cover<'a>) -> Result<
     let is_dir = FileType::from_raw_mode(fstat(&place)?.st_mode).is_dir();
     let cover = if is_dir { dirs } else { files };
     if cover.attached {
-        return attach(clone_tree(cover.mount, c"", false)?.as_fd(), &place);
+        return attach_to(clone_tree(cover.mount, c"", false)?.as_fd(), &place);
     }
-    attach(cover.mount, &place)?;
+    attach_to(cover.mount, &place)?;
     cover.attached = true;
     Ok(())
 }

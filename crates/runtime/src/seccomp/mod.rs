@@ -42,7 +42,7 @@ pub struct Program {
 }
 
 /// The receiver of a filter's descriptor.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Listener {
     /// A Unix socket.
     pub path: String,

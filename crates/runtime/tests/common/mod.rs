@@ -5,7 +5,7 @@
 use error::Result;
 use oci::runtime::Spec;
 use runtime::plan::Plan;
-use runtime::{Host, Launch, Running};
+use runtime::{Host, Launch, Running, Setting};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -64,7 +64,8 @@ impl Room {
 
     pub fn compile(&self, document: Value) -> Result<Plan> {
         let spec: Spec = serde_json::from_value(document).unwrap();
-        runtime::compile(&spec, &Host::read()?, &self.dir.join("at"))
+        let host = Host::read()?;
+        runtime::compile(&spec, &setting(&host, &self.dir, &self.dir.join("at")))
     }
 
     /// Compiles, launches, waits.
@@ -86,7 +87,18 @@ impl Room {
         let (output, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let root = self.root();
         let stdio = plan.process.terminal.is_none().then(|| [null.as_fd(), writer.as_fd(), writer.as_fd()]);
-        let running = runtime::launch(plan, &Launch { root: root.as_fd(), stdio, cgroup })?;
+        let running = runtime::launch(
+            plan,
+            Launch {
+                root: root.as_fd(),
+                stdio,
+                cgroup,
+                start: None,
+                agent: None,
+                hook_input: None,
+                attend: &mut runtime::attend_nothing,
+            },
+        )?;
         Ok((running, output))
     }
 
@@ -107,6 +119,23 @@ impl Room {
         assert!(found.is_empty(), "made outside: {found:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.dir.to_str().unwrap()), "{mounts}");
+    }
+}
+
+/// A setting without anything special.
+pub fn setting<'a>(host: &'a Host, bundle: &'a Path, root_target: &'a Path) -> Setting<'a> {
+    Setting {
+        host,
+        bundle,
+        root_target,
+        cgroups: &[],
+        dies_with_launcher: true,
+        pivot: true,
+        new_keyring: true,
+        kept_fds: 0,
+        listen_fds: 0,
+        waits_for_start: false,
+        home: None,
     }
 }
 

@@ -17,7 +17,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::PathBuf;
 
 /// How deep folders may lie: two descriptors are open on each level, of the 1024 that a process has by default.
-pub(super) const MAX_DEPTH: usize = 256;
+pub const MAX_DEPTH: usize = 256;
 
 /// The kernel's own limit for an attribute and for the list of their names, in bytes (xattr(7)).
 const MAX_XATTR_BYTES: usize = 64 << 10;
@@ -28,20 +28,20 @@ const XATTR_PREFIXES: [&[u8]; 4] = [b"user.", b"trusted.", b"security.capability
 const XATTR_NOT: [&[u8]; 2] = [b"trusted.overlay.", b"user.overlay."];
 
 /// Copies what is in `source` into the empty folder `target`. Returns the bytes of files that were copied.
-pub(super) fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<u64> {
+pub fn tree(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<u64> {
     let mut copying = Copying { target, path: PathBuf::new(), links: HashMap::new(), bytes: 0 };
     copying.folder(source, target, 0).context(|| format!("can't copy `/{}`", copying.path.display()))?;
     Ok(copying.bytes)
 }
 
 /// Makes `target` look as `source` does from outside: owner, mode, attributes, times.
-pub(super) fn folder_metadata(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
+pub fn folder_metadata(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Result<()> {
     let stat = rustix::fs::fstat(source)?;
     metadata(source, target, c".", &stat)
 }
 
 /// The names in a folder, without `.` and `..`.
-pub(super) fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
+pub fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
     for entry in Dir::read_from(folder)? {
         let name = entry?.file_name().to_owned();

@@ -1,0 +1,298 @@
+//! The tree that the payload sees: mounts in their order, devices, what is hidden.
+
+use super::namespaces::{self, Namespaces};
+use super::options::{self, Options};
+use super::{Setting, devices, inside, insides, invalid, text, unsupported};
+use crate::cgroup::{Place, Version};
+use crate::plan::{Content, FsStep, IdMaps, Propagation, RootPlan, Source, SourceIdMap, Text, UserNamespace};
+use error::Result;
+use oci::runtime::{Linux, Mount, Spec};
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Component, Path, PathBuf};
+use sys::mount::{attribute, propagation};
+use sys::process::namespace;
+
+/// Files of `/proc` over which something may be bound, to make a container see its limits (lxcfs); anything else there
+/// could make a program believe what is not so (CVE-2019-16884).
+const PROC_FILES: [&str; 11] = [
+    "/proc/cpuinfo",
+    "/proc/diskstats",
+    "/proc/loadavg",
+    "/proc/meminfo",
+    "/proc/net/dev",
+    "/proc/slabinfo",
+    "/proc/stat",
+    "/proc/swaps",
+    "/proc/sys/crypto/fips_enabled",
+    "/proc/sys/kernel/ns_last_pid",
+    "/proc/uptime",
+];
+
+/// File systems that live in memory: for them it is the mount that is read-only, as their contents change anyway.
+const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay"];
+
+/// Private, with all below.
+pub(super) const PRIVATE: Propagation = Propagation { kind: propagation::PRIVATE, recursive: true };
+
+pub(super) fn compile(
+    spec: &Spec,
+    linux: &Linux,
+    namespaces: &Namespaces,
+    setting: &Setting<'_>,
+) -> Result<RootPlan> {
+    let mut mounts = Mounts { sources: Vec::new(), steps: Vec::new(), label: None, namespaces, setting };
+    if !linux.mount_label.is_empty() {
+        if !setting.host.selinux {
+            return Err(unsupported("linux.mountLabel", "SELinux is not enabled on this machine"));
+        }
+        mounts.label = Some(text(linux.mount_label.as_str(), "linux.mountLabel")?);
+    }
+    for (index, mount) in spec.mounts.iter().enumerate() {
+        mounts.add(mount, index)?;
+    }
+    let Mounts { mut sources, mut steps, label, .. } = mounts;
+    devices::add(linux, namespaces, setting, &mut sources, &mut steps)?;
+    let null_source = devices::add_source(&mut sources, text("/dev/null", "devices")?);
+    Ok(RootPlan {
+        host_target: text(setting.root_target.as_os_str().as_bytes(), "root.path")?,
+        sources,
+        null_source,
+        steps,
+        pivot: setting.pivot,
+        propagation: match linux.rootfs_propagation.as_str() {
+            "" => PRIVATE,
+            word => options::propagation_of(word)
+                .ok_or_else(|| invalid("linux.rootfsPropagation", &format!("unknown propagation `{word}`")))?,
+        },
+        masked: insides(&linux.masked_paths, "linux.maskedPaths")?,
+        label,
+        readonly_paths: insides(&linux.readonly_paths, "linux.readonlyPaths")?,
+        readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
+    })
+}
+
+/// What is shown as it is, and private.
+pub(super) fn plain_source(content: Content) -> Source {
+    Source { content, attributes: (0, 0), attributes_below: (0, 0), propagations: vec![PRIVATE], id_map: None }
+}
+
+struct Mounts<'a> {
+    sources: Vec<Source>,
+    steps: Vec<FsStep>,
+    label: Option<Text>,
+    namespaces: &'a Namespaces,
+    setting: &'a Setting<'a>,
+}
+
+impl Mounts<'_> {
+    fn add(&mut self, mount: &Mount, index: usize) -> Result<()> {
+        let field = |name: &str| format!("mounts[{index}].{name}");
+        let target = target(&mount.destination, &field("destination"))?;
+        let parsed = options::parse(&mount.options, &field("options"))?;
+        let id_maps = id_maps(mount, &parsed, self.namespaces, index)?;
+        if parsed.remount {
+            let (set, clear) = parsed.attributes;
+            self.steps.push(FsStep::Change { target, set, clear });
+            return Ok(());
+        }
+        if parsed.bind || mount.kind == "bind" {
+            return self.bind(mount, parsed, target, id_maps, index);
+        }
+        if id_maps.is_some() {
+            return Err(unsupported(&field("uidMappings"), "only a bind mount can be id-mapped"));
+        }
+        match mount.kind.as_str() {
+            "" => Err(invalid(&field("type"), "it is missing")),
+            "cgroup" => self.cgroups(&parsed, &target, &field("type")),
+            _ => self.file_system(mount, parsed, target, index),
+        }
+    }
+
+    fn bind(
+        &mut self,
+        mount: &Mount,
+        parsed: Options,
+        target: Text,
+        id_map: Option<SourceIdMap>,
+        index: usize,
+    ) -> Result<()> {
+        let field = |name: &str| format!("mounts[{index}].{name}");
+        if mount.source.is_empty() {
+            return Err(invalid(&field("source"), "a bind mount needs one"));
+        }
+        let source = self.setting.bundle.join(&mount.source);
+        let path = text(source.as_os_str().as_bytes(), &field("source"))?;
+        let Options { recursive, attributes, attributes_below, mut propagations, nofollow, parameters, .. } = parsed;
+        if let Some((key, _)) = parameters.first() {
+            return Err(invalid(&field("options"), &format!("a bind mount has no option `{}`", key.lossy())));
+        }
+        // What happens inside must not reach the host unasked.
+        if propagations.is_empty() {
+            propagations.push(PRIVATE);
+        }
+        let content = Content::Host { path, recursive, nofollow };
+        self.sources.push(Source { content, attributes, attributes_below, propagations, id_map });
+        self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
+        Ok(())
+    }
+
+    fn file_system(&mut self, mount: &Mount, parsed: Options, target: Text, index: usize) -> Result<()> {
+        let field = |name: &str| format!("mounts[{index}].{name}");
+        let fstype = mount.kind.as_str();
+        let mut parameters = parsed.parameters;
+        self.add_label(fstype, &mut parameters)?;
+        let (attributes, _) = parsed.attributes;
+        if attributes & attribute::RDONLY != 0 && !VIRTUAL.contains(&fstype) {
+            parameters.push((text("ro", &field("options"))?, None));
+        }
+        if parsed.copy_up {
+            if fstype != "tmpfs" {
+                return Err(invalid(&field("options"), "`tmpcopyup` is for a tmpfs"));
+            }
+            let content = Content::CopyUp { path: target.clone(), parameters };
+            self.sources.push(Source { attributes: parsed.attributes, ..plain_source(content) });
+            self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
+            return Ok(());
+        }
+        let source = if mount.source.is_empty() { None } else { Some(text(&*mount.source, &field("source"))?) };
+        self.steps.push(FsStep::Mount {
+            fstype: text(fstype, &field("type"))?,
+            source,
+            parameters,
+            attributes,
+            propagations: parsed.propagations,
+            target,
+            plain: matches!(fstype, "proc" | "sysfs"),
+        });
+        Ok(())
+    }
+
+    /// File systems that can carry a context get the container's (config-linux.md, "Mount Label").
+    fn add_label(&self, fstype: &str, parameters: &mut Vec<(Text, Option<Text>)>) -> Result<()> {
+        let Some(label) = &self.label else { return Ok(()) };
+        let has_own = parameters.iter().any(|(key, _)| key.c().to_bytes().ends_with(b"context"));
+        if !has_own && !matches!(fstype, "proc" | "sysfs" | "cgroup" | "cgroup2") {
+            parameters.push((text("context", "linux.mountLabel")?, Some(label.clone())));
+        }
+        Ok(())
+    }
+
+    /// What `cgroup` means depends on the machine: the one hierarchy of v2, or a folder with all of v1.
+    fn cgroups(&mut self, parsed: &Options, target: &Text, field: &str) -> Result<()> {
+        let places = self.setting.cgroups;
+        if places.iter().all(|place| place.version == Version::V2) {
+            return self.cgroup(places.first(), parsed.attributes, target.clone(), field);
+        }
+        let attributes = parsed.attributes.0;
+        self.steps.push(FsStep::Mount {
+            fstype: text("tmpfs", field)?,
+            source: Some(text("cgroup", field)?),
+            parameters: vec![(text("mode", field)?, Some(text("755", field)?))],
+            attributes: attributes & !attribute::RDONLY,
+            propagations: Vec::new(),
+            target: target.clone(),
+            plain: false,
+        });
+        let base = Path::new(&*target.lossy()).to_owned();
+        for place in places {
+            let folder = base.join(place.mount.file_name().unwrap_or_default());
+            let folder = text(folder.as_os_str().as_bytes(), field)?;
+            self.cgroup(Some(place), parsed.attributes, folder, field)?;
+            self.link_controllers(&base, place, field)?;
+        }
+        if attributes & attribute::RDONLY != 0 {
+            self.steps.push(FsStep::Change { target: target.clone(), set: attribute::RDONLY, clear: 0 });
+        }
+        Ok(())
+    }
+
+    /// One hierarchy: mounted anew where a cgroup namespace makes the container's cgroup its root, else its part bound.
+    fn cgroup(&mut self, place: Option<&Place>, attributes: (u64, u64), target: Text, field: &str) -> Result<()> {
+        if let Some(place) = place
+            && !self.namespaces.has(namespace::CGROUP)
+        {
+            let path = text(place.path().as_os_str().as_bytes(), field)?;
+            let content = Content::Host { path, recursive: false, nofollow: false };
+            self.sources.push(Source { attributes, ..plain_source(content) });
+            self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
+            return Ok(());
+        }
+        let v1 = place.filter(|place| place.version == Version::V1);
+        let controllers = v1.map_or(&[][..], |place| &place.controllers);
+        let parameter = |word: &String| -> Result<(Text, Option<Text>)> {
+            let (key, value) = word.split_once('=').map_or((word.as_str(), None), |(key, value)| (key, Some(value)));
+            Ok((text(key, field)?, value.map(|value| text(value, field)).transpose()?))
+        };
+        self.steps.push(FsStep::Mount {
+            fstype: text(if v1.is_some() { "cgroup" } else { "cgroup2" }, field)?,
+            source: Some(text("cgroup", field)?),
+            parameters: controllers.iter().map(parameter).collect::<Result<_>>()?,
+            attributes: attributes.0,
+            propagations: Vec::new(),
+            target,
+            plain: false,
+        });
+        Ok(())
+    }
+
+    /// `cpu` for `cpu,cpuacct`: programs look for one controller.
+    fn link_controllers(&mut self, base: &Path, place: &Place, field: &str) -> Result<()> {
+        let folder = place.mount.file_name().unwrap_or_default();
+        if place.version == Version::V2 || place.controllers.len() < 2 {
+            return Ok(());
+        }
+        for controller in place.controllers.iter().filter(|name| name.as_str() != folder) {
+            let path = text(base.join(controller).as_os_str().as_bytes(), field)?;
+            self.steps.push(FsStep::Symlink { to: text(folder.as_bytes(), field)?, path });
+        }
+        Ok(())
+    }
+}
+
+/// Where a mount goes. Nothing but a few files may be mounted below `/proc`.
+fn target(destination: &str, field: &str) -> Result<Text> {
+    let target = inside(destination, field)?;
+    let clean = clean(Path::new(destination));
+    let below_proc = clean.starts_with("/proc") && clean != Path::new("/proc");
+    if below_proc && !PROC_FILES.iter().any(|file| clean == Path::new(file)) {
+        return Err(invalid(field, &format!("`{destination}` cannot be mounted because it is inside /proc")));
+    }
+    Ok(target)
+}
+
+/// Without `.` and `..`, which end at the root.
+fn clean(path: &Path) -> PathBuf {
+    let mut clean = PathBuf::from("/");
+    for component in path.components() {
+        match component {
+            Component::Normal(name) => clean.push(name),
+            Component::ParentDir => drop(clean.pop()),
+            _ => {}
+        }
+    }
+    clean
+}
+
+fn id_maps(
+    mount: &Mount,
+    parsed: &Options,
+    namespaces: &Namespaces,
+    index: usize,
+) -> Result<Option<SourceIdMap>> {
+    let field = |name: &str| format!("mounts[{index}].{name}");
+    let given = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
+    let recursive = parsed.id_map.unwrap_or(false);
+    if given {
+        if mount.uid_mappings.is_empty() || mount.gid_mappings.is_empty() {
+            return Err(invalid(&field("uidMappings"), "mappings of users and of groups go together"));
+        }
+        let uids = namespaces::mappings(&mount.uid_mappings, &field("uidMappings"))?;
+        let gids = namespaces::mappings(&mount.gid_mappings, &field("gidMappings"))?;
+        return Ok(Some(SourceIdMap { maps: IdMaps { uids, gids }, recursive }));
+    }
+    match (parsed.id_map, &namespaces.user) {
+        (None, _) => Ok(None),
+        (Some(_), UserNamespace::New(maps)) => Ok(Some(SourceIdMap { maps: maps.clone(), recursive })),
+        (Some(_), _) => Err(invalid(&field("options"), "`idmap` needs mappings, or those of a new user namespace")),
+    }
+}

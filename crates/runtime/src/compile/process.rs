@@ -1,0 +1,301 @@
+//! The payload: who it is, what it may, what it executes.
+
+use super::{Setting, inside, invalid, text, texts, unsupported};
+use crate::Host;
+use crate::plan::{CapabilityPlan, CpuSet, MemoryPolicyPlan, ProcessPlan, SchedulerPlan, Text};
+use error::{Error, Result, ResultExt};
+use oci::capabilities::Capability;
+use oci::runtime::{IoPriority, Linux, MemoryPolicy, Personality, Process, Rlimit, Scheduler};
+use std::borrow::Cow;
+
+/// Where a command without a slash is looked for when the environment has no PATH.
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// Processors and memory nodes beyond this number do not exist (the kernel's largest `NR_CPUS`).
+const MAX_BITS: u32 = 8192;
+
+pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
+    let host = setting.host;
+    let (candidates, searched) = candidates(process)?;
+    let program = linux.seccomp.as_ref().map(|section| crate::seccomp::compile_section(section.text())).transpose()?;
+    let (seccomp, seccomp_flags, listener) = match program {
+        Some(program) => (program.instructions, program.flags, program.listener),
+        None => (Cow::Borrowed(&[][..]), 0, None),
+    };
+    let user = &process.user;
+    let (apparmor, selinux) = labels(process, host)?;
+    Ok(ProcessPlan {
+        terminal: process.terminal.then(|| {
+            let size = process.console_size.unwrap_or_default();
+            (u16::try_from(size.height).unwrap_or(0), u16::try_from(size.width).unwrap_or(0))
+        }),
+        dies_with_launcher: setting.dies_with_launcher,
+        new_keyring: setting.new_keyring,
+        uid: id(user.uid, "process.user.uid")?,
+        gid: id(user.gid, "process.user.gid")?,
+        groups: host.may_set_groups.then(|| groups(&user.additional_gids)).transpose()?,
+        umask: user.umask.unwrap_or(0o022),
+        rlimits: rlimits(&process.rlimits)?,
+        oom_score_adj: oom_score_adj(process)?,
+        scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
+        io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
+        personality: linux.personality.as_ref().map(personality).transpose()?,
+        memory_policy: linux.memory_policy.as_ref().map(memory_policy).transpose()?,
+        affinity: None,
+        apparmor,
+        selinux,
+        capabilities: capabilities(process, host)?,
+        no_new_privileges: process.no_new_privileges,
+        seccomp,
+        seccomp_flags,
+        listener,
+        cwd: inside(&process.cwd, "process.cwd")?,
+        candidates,
+        searched,
+        argv: texts(&process.args, "process.args")?,
+        env: environment(process, setting)?,
+        kept_fds: setting.kept_fds.saturating_add(setting.listen_fds),
+    })
+}
+
+/// What `execvp` would try: the name itself when it has a slash, else each folder of the payload's own PATH.
+fn candidates(process: &Process) -> Result<(Vec<Text>, bool)> {
+    let Some(name) = process.args.first().filter(|name| !name.is_empty()) else {
+        return Err(Error::invalid("config.json: `process.args` names no program"));
+    };
+    if name.contains('/') {
+        return Ok((vec![text(name.as_str(), "process.args[0]")?], false));
+    }
+    let path = process.env.iter().rev().find_map(|entry| entry.strip_prefix("PATH=")).unwrap_or(DEFAULT_PATH);
+    let candidate = |dir: &str| {
+        // An empty entry is the working directory (environ(7)).
+        let dir = if dir.is_empty() { "." } else { dir };
+        text(format!("{dir}/{name}"), "process.args[0]")
+    };
+    Ok((path.split(':').map(candidate).collect::<Result<_>>()?, true))
+}
+
+fn environment(process: &Process, setting: &Setting<'_>) -> Result<Vec<Text>> {
+    let mut env = texts(&process.env, "process.env")?;
+    if let Some(home) = setting.home {
+        env.push(text(format!("HOME={home}"), "process.env")?);
+    }
+    if setting.listen_fds > 0 {
+        // sd_listen_fds(3): the payload is process 1 of its namespace.
+        env.push(text(format!("LISTEN_FDS={}", setting.listen_fds), "process.env")?);
+        env.push(text("LISTEN_PID=1", "process.env")?);
+    }
+    Ok(env)
+}
+
+/// The kernel takes −1 for "as it is" (setresuid(2)): such a payload would stay root.
+fn id(id: u32, field: &str) -> Result<u32> {
+    if id == u32::MAX { Err(invalid(field, &format!("{id} is no id"))) } else { Ok(id) }
+}
+
+fn groups(ids: &[u32]) -> Result<Vec<u32>> {
+    let group = |(index, gid): (usize, &u32)| id(*gid, &format!("process.user.additionalGids[{index}]"));
+    ids.iter().enumerate().map(group).collect()
+}
+
+fn rlimits(limits: &[Rlimit]) -> Result<Vec<(u32, u64, u64)>> {
+    let mut plan: Vec<(u32, u64, u64)> = Vec::with_capacity(limits.len());
+    for (index, limit) in limits.iter().enumerate() {
+        let bad = |why: &str| Err(invalid(&format!("process.rlimits[{index}]"), why));
+        let Some(number) = crate::rlimits::number(&limit.kind) else {
+            return bad(&format!("unknown limit `{}`", limit.kind));
+        };
+        if limit.soft > limit.hard {
+            return bad(&format!("the soft limit {} is above the hard limit {}", limit.soft, limit.hard));
+        }
+        if plan.iter().any(|(other, ..)| *other == number) {
+            return bad(&format!("`{}` is given twice", limit.kind));
+        }
+        plan.push((number, limit.soft, limit.hard));
+    }
+    Ok(plan)
+}
+
+fn oom_score_adj(process: &Process) -> Result<Option<i32>> {
+    match process.oom_score_adj {
+        Some(score) if !(-1000..=1000).contains(&score) => {
+            Err(invalid("process.oomScoreAdj", &format!("{score} is not between -1000 and 1000")))
+        }
+        score => Ok(score),
+    }
+}
+
+/// sched(7). What a policy does not use must not be set: it would silently not hold.
+fn scheduler(scheduler: &Scheduler) -> Result<SchedulerPlan> {
+    const POLICIES: [(&str, u32); 7] = [
+        ("SCHED_OTHER", 0),
+        ("SCHED_FIFO", 1),
+        ("SCHED_RR", 2),
+        ("SCHED_BATCH", 3),
+        ("SCHED_ISO", 4),
+        ("SCHED_IDLE", 5),
+        ("SCHED_DEADLINE", 6),
+    ];
+    const FLAGS: [(&str, u64); 7] = [
+        ("SCHED_FLAG_RESET_ON_FORK", 0x01),
+        ("SCHED_FLAG_RECLAIM", 0x02),
+        ("SCHED_FLAG_DL_OVERRUN", 0x04),
+        ("SCHED_FLAG_KEEP_POLICY", 0x08),
+        ("SCHED_FLAG_KEEP_PARAMS", 0x10),
+        ("SCHED_FLAG_UTIL_CLAMP_MIN", 0x20),
+        ("SCHED_FLAG_UTIL_CLAMP_MAX", 0x40),
+    ];
+    let policy = number(&POLICIES, &scheduler.policy, "process.scheduler.policy")?;
+    if !(-20..=19).contains(&scheduler.nice) {
+        return Err(invalid("process.scheduler.nice", &format!("{} is not between -20 and 19", scheduler.nice)));
+    }
+    let real_time = matches!(scheduler.policy.as_str(), "SCHED_FIFO" | "SCHED_RR");
+    if scheduler.priority != 0 && !real_time {
+        return Err(invalid("process.scheduler.priority", "only SCHED_FIFO and SCHED_RR have one"));
+    }
+    let has_deadline = scheduler.runtime != 0 || scheduler.deadline != 0 || scheduler.period != 0;
+    if has_deadline && scheduler.policy != "SCHED_DEADLINE" {
+        return Err(invalid("process.scheduler", "`runtime`, `deadline` and `period` are for SCHED_DEADLINE"));
+    }
+    let flags = flags(&FLAGS, &scheduler.flags, "process.scheduler.flags")?;
+    let priority = u32::try_from(scheduler.priority)
+        .map_err(|_| invalid("process.scheduler.priority", &format!("{} is below 0", scheduler.priority)))?;
+    Ok(SchedulerPlan {
+        policy,
+        flags,
+        nice: scheduler.nice,
+        priority,
+        runtime_ns: scheduler.runtime,
+        deadline_ns: scheduler.deadline,
+        period_ns: scheduler.period,
+    })
+}
+
+fn io_priority(asked: &IoPriority) -> Result<u32> {
+    const CLASSES: [(&str, u32); 3] = [("IOPRIO_CLASS_RT", 1), ("IOPRIO_CLASS_BE", 2), ("IOPRIO_CLASS_IDLE", 3)];
+    /// Where the class begins in the number (linux/ioprio.h).
+    const CLASS_SHIFT: u32 = 13;
+    let class = number(&CLASSES, &asked.class, "process.ioPriority.class")?;
+    match u32::try_from(asked.priority) {
+        Ok(level) if level < 8 => Ok(class << CLASS_SHIFT | level),
+        _ => Err(invalid("process.ioPriority.priority", &format!("{} is not between 0 and 7", asked.priority))),
+    }
+}
+
+fn personality(personality: &Personality) -> Result<u64> {
+    // personality(2): PER_LINUX, PER_LINUX32.
+    const DOMAINS: [(&str, u64); 2] = [("LINUX", 0), ("LINUX32", 8)];
+    if !personality.flags.is_empty() {
+        return Err(unsupported("linux.personality.flags", "the specification defines none"));
+    }
+    number(&DOMAINS, &personality.domain, "linux.personality.domain")
+}
+
+fn memory_policy(policy: &MemoryPolicy) -> Result<MemoryPolicyPlan> {
+    const MODES: [(&str, u32); 7] = [
+        ("MPOL_DEFAULT", 0),
+        ("MPOL_PREFERRED", 1),
+        ("MPOL_BIND", 2),
+        ("MPOL_INTERLEAVE", 3),
+        ("MPOL_LOCAL", 4),
+        ("MPOL_PREFERRED_MANY", 5),
+        ("MPOL_WEIGHTED_INTERLEAVE", 6),
+    ];
+    const FLAGS: [(&str, u64); 3] =
+        [("MPOL_F_NUMA_BALANCING", 1 << 13), ("MPOL_F_RELATIVE_NODES", 1 << 14), ("MPOL_F_STATIC_NODES", 1 << 15)];
+    let mode = number(&MODES, &policy.mode, "linux.memoryPolicy.mode")?;
+    let flags = flags(&FLAGS, &policy.flags, "linux.memoryPolicy.flags")?;
+    let nodes = bits(&policy.nodes, "linux.memoryPolicy.nodes")?;
+    if nodes.is_empty() && !matches!(policy.mode.as_str(), "MPOL_DEFAULT" | "MPOL_LOCAL" | "MPOL_PREFERRED") {
+        return Err(invalid("linux.memoryPolicy.nodes", &format!("{} needs some", policy.mode)));
+    }
+    let mode = mode | u32::try_from(flags).map_err(|_| invalid("linux.memoryPolicy.flags", "unknown flags"))?;
+    Ok(MemoryPolicyPlan { mode, nodes })
+}
+
+/// `process.execCPUAffinity`: before and after the process is in the container's cgroup.
+pub(super) fn affinity(process: &Process) -> Result<Option<(CpuSet, CpuSet)>> {
+    let Some(asked) = &process.exec_cpu_affinity else { return Ok(None) };
+    let initial = bits(&asked.initial, "process.execCPUAffinity.initial")?;
+    Ok(Some((initial, bits(&asked.last, "process.execCPUAffinity.final")?)))
+}
+
+/// `0-3,7` as bits; an empty list has none.
+fn bits(list: &str, field: &str) -> Result<Vec<u64>> {
+    let mut words: Vec<u64> = Vec::new();
+    for part in list.split_terminator(',') {
+        let bad = || invalid(field, &format!("`{part}` is neither a number nor a range of numbers"));
+        let number = |text: &str| text.trim().parse::<u32>().ok().filter(|bit| *bit < MAX_BITS);
+        let (first, last) = part.split_once('-').unwrap_or((part, part));
+        let (first, last) = (number(first).ok_or_else(bad)?, number(last).ok_or_else(bad)?);
+        if first > last {
+            return Err(bad());
+        }
+        for bit in first..=last {
+            let word = (bit / 64) as usize;
+            if words.len() <= word {
+                words.resize(word + 1, 0);
+            }
+            words[word] |= 1 << (bit % 64);
+        }
+    }
+    Ok(words)
+}
+
+fn number<T: Copy>(table: &[(&str, T)], name: &str, field: &str) -> Result<T> {
+    let found = table.iter().find(|(known, _)| *known == name).map(|(_, number)| *number);
+    found.ok_or_else(|| invalid(field, &format!("unknown value `{name}`")))
+}
+
+fn flags(table: &[(&str, u64)], names: &[String], field: &str) -> Result<u64> {
+    let mut bits = 0;
+    for (index, name) in names.iter().enumerate() {
+        bits |= number(table, name, &format!("{field}[{index}]"))?;
+    }
+    Ok(bits)
+}
+
+fn labels(process: &Process, host: &Host) -> Result<(Option<Text>, Option<Text>)> {
+    let label = |label: &str, enabled: bool, field: &str, what: &str| match label {
+        "" => Ok(None),
+        _ if !enabled => Err(unsupported(field, &format!("{what} is not enabled on this machine"))),
+        label => text(label, field).map(Some),
+    };
+    // A process without a profile is "unconfined" wherever there is no AppArmor.
+    let profile = match process.apparmor_profile.as_str() {
+        "unconfined" if !host.apparmor => "",
+        profile => profile,
+    };
+    Ok((
+        label(profile, host.apparmor, "process.apparmorProfile", "AppArmor")?,
+        label(&process.selinux_label, host.selinux, "process.selinuxLabel", "SELinux")?,
+    ))
+}
+
+fn capabilities(process: &Process, host: &Host) -> Result<CapabilityPlan> {
+    let last = host.last_capability;
+    let Some(sets) = &process.capabilities else { return Ok(CapabilityPlan { last, ..CapabilityPlan::default() }) };
+    let bits = |names: &[String], set: &str| -> Result<u64> {
+        let mut bits = 0;
+        for (index, name) in names.iter().enumerate() {
+            let field = || format!("config.json: `process.capabilities.{set}[{index}]`");
+            let number = Capability::parse(name).context(field)?.bit();
+            // A capability that this kernel does not know cannot be given; runc leaves it out, too.
+            if number <= last {
+                bits |= 1 << number;
+            }
+        }
+        Ok(bits)
+    };
+    let permitted = bits(&sets.permitted, "permitted")?;
+    let inheritable = bits(&sets.inheritable, "inheritable")?;
+    Ok(CapabilityPlan {
+        bounding: bits(&sets.bounding, "bounding")?,
+        // What the kernel would refuse is left out: a start should not fail for it (config.md, `capabilities`).
+        effective: bits(&sets.effective, "effective")? & permitted,
+        permitted,
+        inheritable,
+        ambient: bits(&sets.ambient, "ambient")? & permitted & inheritable,
+        last,
+    })
+}

@@ -1,0 +1,267 @@
+//! `create` and `run`: from a bundle to an init that waits for its start, or to a payload that runs.
+
+use super::folder::{Folder, file};
+use super::kept::{self, Kept};
+use super::{Create, Runtime, check_id, config, process, start_socket, user};
+use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
+use crate::compile::{Setting, compile};
+use crate::launch::{Event, Launch, launch};
+use crate::plan::Plan;
+use crate::{Host, Running, files, hooks};
+use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::{Linux, Resources, Spec, Status};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::CWD;
+use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::Pid;
+use std::path::{Path, PathBuf};
+use sys::mount::propagation;
+
+impl Runtime {
+    /// Makes a container whose payload waits for `start`.
+    pub fn create(&self, what: &Create<'_>) -> Result<()> {
+        self.make(what, true).map(drop)
+    }
+
+    /// Makes a container whose payload runs. The caller waits for its end.
+    pub fn run(&self, what: &Create<'_>) -> Result<Running> {
+        self.make(what, false)
+    }
+
+    /// Whatever can be wrong with the document is found before anything is changed; what is made is taken back when a
+    /// later step fails.
+    fn make(&self, what: &Create<'_>, waits_for_start: bool) -> Result<Running> {
+        check_id(what.id)?;
+        let bundle = what.bundle.canonicalize();
+        let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
+        let (text, spec) = config::read(&bundle)?;
+        let rootfs = rootfs(&spec, &bundle)?;
+        let host = Host::read()?;
+        let root = open_root(&rootfs)?;
+        let cgroups = self.plan_cgroups(&spec, what.id, &host)?;
+        let home = home(&spec, &root);
+        let setting = Setting {
+            host: &host,
+            bundle: &bundle,
+            root_target: &rootfs,
+            cgroups: &cgroups.as_ref().map_or_else(Vec::new, |plan| plan.paths().places),
+            dies_with_launcher: false,
+            pivot: !what.no_pivot,
+            new_keyring: !what.no_new_keyring,
+            kept_fds: what.preserve_fds,
+            listen_fds: what.listen_fds,
+            stops_at_birth: true,
+            waits_for_start,
+            home: home.as_deref(),
+        };
+        let plan = compile(&spec, &setting)?;
+        check(&spec, &plan, what)?;
+        let folder = Unfinished(Some(Folder::make(&self.root, what.id)?));
+        let kept = Kept {
+            version: kept::VERSION,
+            bundle,
+            rootfs,
+            created: jiff::Timestamp::now().to_string(),
+            pid: None,
+            start_time: 0,
+            cgroups: cgroups.as_ref().map(CgroupPlan::paths),
+        };
+        folder.get().write(file::CONFIG, &text)?;
+        let making = Making { what, spec: &spec, plan: &plan, root: root.as_fd() };
+        let (running, cgroup) = making.make(folder.get(), kept, cgroups.as_ref())?;
+        if waits_for_start {
+            start_socket::publish(folder.get())?;
+        }
+        folder.keep();
+        if let Some(cgroup) = cgroup {
+            cgroup.keep();
+        }
+        Ok(running)
+    }
+
+    /// `None`: this user can have none, and the document asks for nothing that needs one.
+    fn plan_cgroups(&self, spec: &Spec, id: &str, host: &Host) -> Result<Option<CgroupPlan>> {
+        let linux = spec.linux.as_ref();
+        let mut resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
+        if !resources.devices.is_empty() {
+            // What every container has must work, whatever the document forbids (config-linux.md, "Default Devices").
+            resources.devices.extend(cgroup::devices::defaults());
+        }
+        let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
+        let driver = if self.systemd_cgroup { Driver::Systemd } else { Driver::Cgroupfs };
+        match cgroup::plan(&Hierarchies::read()?, path, id, &resources, driver) {
+            Err(_) if host.user_namespace && has_no_limits(&resources) => Ok(None),
+            planned => planned.map(Some),
+        }
+    }
+}
+
+/// Nothing that would silently not hold without a cgroup. Devices do: in a user namespace nobody makes them.
+fn has_no_limits(resources: &Resources) -> bool {
+    *resources == Resources { devices: resources.devices.clone(), ..Resources::default() }
+}
+
+/// Where the root file system is, without links.
+fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+    let root = spec.root.as_ref().ok_or_else(|| Error::invalid("config.json: `root` is missing"))?;
+    if root.path.is_empty() {
+        return Err(Error::invalid("config.json: `root.path` is empty"));
+    }
+    let path = bundle.join(&root.path);
+    path.canonicalize().context(|| format!("can't find the root file system `{}`", path.display()))
+}
+
+/// As a mount of its own, attached nowhere.
+fn open_root(rootfs: &Path) -> Result<OwnedFd> {
+    let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
+    let open = || {
+        let root = open_tree(CWD, rootfs, flags)?;
+        sys::mount::set_attributes(&root, 0, 0, propagation::PRIVATE, true)?;
+        Ok(root)
+    };
+    open().map_err(sys::kernel::error).context(|| format!("can't open the root file system `{}`", rootfs.display()))
+}
+
+fn home(spec: &Spec, root: &OwnedFd) -> Option<String> {
+    let process = spec.process.as_ref()?;
+    let has_home = process.env.iter().any(|entry| entry.starts_with("HOME="));
+    (!has_home).then(|| user::home(root, process.user.uid))
+}
+
+/// What neither the plan nor the cgroups look at.
+fn check(spec: &Spec, plan: &Plan, what: &Create<'_>) -> Result<()> {
+    hooks::check(&spec.hooks.prestart, "hooks.prestart")?;
+    hooks::check(&spec.hooks.create_runtime, "hooks.createRuntime")?;
+    hooks::check(&spec.hooks.poststart, "hooks.poststart")?;
+    hooks::check(&spec.hooks.poststop, "hooks.poststop")?;
+    match (plan.process.terminal, what.console_socket) {
+        (Some(_), None) if plan.stops.before_payload => Err(Error::invalid(
+            "config.json: `process.terminal`: nobody would have the terminal: give a `--console-socket`",
+        )),
+        (None, Some(_)) => {
+            Err(Error::invalid("a `--console-socket` needs `process.terminal`: the container would have no terminal"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The folder of a container that is not made yet: removed again unless it is kept.
+struct Unfinished(Option<Folder>);
+
+impl Unfinished {
+    fn get(&self) -> &Folder {
+        self.0.as_ref().expect("it is there until it is kept")
+    }
+
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for Unfinished {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.0 {
+            // The failure that led here is the one to tell; `delete --force` removes what stays.
+            let _ = folder.remove();
+        }
+    }
+}
+
+/// What is given from the beginning of the making to its end.
+struct Making<'a> {
+    what: &'a Create<'a>,
+    spec: &'a Spec,
+    plan: &'a Plan,
+    root: BorrowedFd<'a>,
+}
+
+impl Making<'_> {
+    fn make(&self, folder: &Folder, mut kept: Kept, cgroups: Option<&CgroupPlan>) -> Result<(Running, Option<Cgroup>)> {
+        folder.write_kept(&kept)?;
+        let cgroup = cgroups.map(cgroup::make).transpose()?;
+        let start = self.plan.stops.before_payload.then(|| start_socket::make(folder)).transpose()?;
+        let agent = self.plan.process.listener.as_ref().map(|listener| files::connect(Path::new(&listener.path)));
+        let agent = agent.transpose()?;
+        let has_hooks =
+            !(self.plan.create_container_hooks.is_empty() && self.plan.start_container_hooks.is_empty());
+        let inputs = if has_hooks { Some([hooks::empty_input()?, hooks::empty_input()?]) } else { None };
+        let launched = launch(
+            self.plan,
+            Launch {
+                root: self.root,
+                stdio: self.plan.process.terminal.is_none().then(|| {
+                    [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]
+                }),
+                cgroup: cgroup.as_ref().and_then(Cgroup::v2_fd),
+                start: start.as_ref().map(AsFd::as_fd),
+                agent: agent.as_ref().map(AsFd::as_fd),
+                hook_input: inputs.as_ref().map(|[creating, created]| [creating.as_fd(), created.as_fd()]),
+                attend: &mut |event| match event {
+                    Event::Born(pid, told) => {
+                        if let Some(cgroup) = &cgroup {
+                            cgroup.add_to_v1(pid)?;
+                        }
+                        self.write_down(folder, &mut kept, pid)?;
+                        self.prepare_hooks(folder, &kept, inputs.as_ref())?;
+                        self.prepare_agent(folder, &kept, told)
+                    }
+                    Event::Mounted(_) => self.call_hooks(folder, &kept),
+                },
+            },
+        );
+        let mut running = launched?;
+        let handed = self.hand_over(&mut running);
+        match handed {
+            Ok(()) => Ok((running, cgroup)),
+            Err(error) => Err(crate::launch::reap(running.pid, error)),
+        }
+    }
+
+    /// From here on whoever deletes the container finds its process.
+    fn write_down(&self, folder: &Folder, kept: &mut Kept, pid: Pid) -> Result<()> {
+        let number = pid.as_raw_nonzero().get();
+        kept.pid = Some(number);
+        kept.start_time = process::start_time(number)?.unwrap_or_default();
+        folder.write_kept(kept)
+    }
+
+    fn prepare_hooks(&self, folder: &Folder, kept: &Kept, inputs: Option<&[OwnedFd; 2]>) -> Result<()> {
+        let Some([creating, created]) = inputs else { return Ok(()) };
+        hooks::write_input(creating, &folder.state(kept, Status::Creating, self.spec))?;
+        hooks::write_input(created, &folder.state(kept, Status::Created, self.spec))
+    }
+
+    /// What the seccomp agent is told with the filter's descriptor (config-linux.md, "The Container Process State").
+    fn prepare_agent(&self, folder: &Folder, kept: &Kept, told: &mut sys::shared::Text) -> Result<()> {
+        let Some(listener) = &self.plan.process.listener else { return Ok(()) };
+        let text = files::agent_message(listener, folder.state(kept, Status::Creating, self.spec))?;
+        told.set(&text).map_err(std::io::Error::from).context(|| "can't write down the state for the seccomp agent")
+    }
+
+    fn call_hooks(&self, folder: &Folder, kept: &Kept) -> Result<()> {
+        let state = folder.state(kept, Status::Creating, self.spec);
+        hooks::call(&self.spec.hooks.prestart, "prestart", &state)?;
+        hooks::call(&self.spec.hooks.create_runtime, "createRuntime", &state)
+    }
+
+    /// The terminal and the process id go to those who asked for them.
+    fn hand_over(&self, running: &mut Running) -> Result<()> {
+        if let (Some(socket), Some(console)) = (self.what.console_socket, running.console.take_if(|_| self.what.console_socket.is_some())) {
+            files::send_console(socket, &console)?;
+        }
+        if let Some(path) = self.what.pid_file {
+            files::write_pid(path, running.pid)?;
+        }
+        Ok(())
+    }
+}
+
+/// The document's section for Linux, or an empty one.
+pub(super) fn linux(spec: &Spec) -> Linux {
+    spec.linux.clone().unwrap_or_default()
+}
+
+/// A container that cannot do this.
+pub(super) fn unsupported(what: &str) -> Error {
+    Error::new(Kind::Unsupported, what)
+}

@@ -1,0 +1,89 @@
+//! `delete`: takes away what a container was.
+
+use super::folder::Folder;
+use super::kept::Kept;
+use super::{Runtime, Warnings, check_id, process, status};
+use crate::hooks;
+use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::{Spec, Status};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fd::AsFd;
+use rustix::io::Errno;
+
+/// How long a killed process may take to be gone, in seconds: it may have much memory to give back.
+const KILL_TIMEOUT_S: i64 = 60;
+
+impl Runtime {
+    /// Removes a container that has stopped; with `force` any, and one that is not there is fine. The poststop hooks
+    /// are called at the end.
+    pub fn delete(&self, id: &str, force: bool) -> Result<Warnings> {
+        check_id(id)?;
+        let folder = match Folder::open(&self.root, id)? {
+            Some(folder) => folder,
+            None if force => return Ok(Warnings::new()),
+            None => return Err(Error::not_found(format!("container `{id}` does not exist"))),
+        };
+        folder.lock()?;
+        let kept = match folder.kept() {
+            Ok(kept) => kept,
+            // Its maker was killed before it took anything else; or somebody deleted it while we waited.
+            Err(error) if error.kind == Kind::NotFound => {
+                folder.remove()?;
+                return if force { Ok(Warnings::new()) } else { Err(error) };
+            }
+            Err(error) => return Err(error),
+        };
+        let status = folder.status(&kept)?;
+        match status {
+            Status::Stopped => {}
+            // A container that nobody started yet has nothing that could be lost.
+            Status::Created | Status::Running | Status::Paused | Status::Creating if force => {}
+            Status::Created => {}
+            status => {
+                return Err(status::wrong(id, status, "deleted").hint("stop it, or delete it with `--force`"));
+            }
+        }
+        self.take_away(&folder, &kept)
+    }
+
+    fn take_away(&self, folder: &Folder, kept: &Kept) -> Result<Warnings> {
+        let spec = folder.spec().ok();
+        end(folder, kept)?;
+        if let Some(cgroups) = &kept.cgroups {
+            cgroups.remove()?;
+        }
+        folder.remove()?;
+        let call = |spec: &Spec| {
+            let state = folder.state(kept, Status::Stopped, spec);
+            hooks::call_all(&spec.hooks.poststop, "poststop", &state)
+        };
+        Ok(spec.as_ref().map(call).unwrap_or_default())
+    }
+}
+
+/// Kills the first process and waits until it is gone.
+fn end(folder: &Folder, kept: &Kept) -> Result<()> {
+    let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten() else {
+        return Ok(());
+    };
+    let words = || format!("can't kill container `{}`", folder.id);
+    match rustix::process::pidfd_send_signal(&pidfd, rustix::process::Signal::KILL) {
+        Ok(()) | Err(Errno::SRCH) => {}
+        Err(errno) => return Err(std::io::Error::from(errno)).context(words),
+    }
+    if let Some(cgroups) = &kept.cgroups
+        && cgroups.is_frozen()?
+    {
+        // A frozen process of v1 does not even die.
+        cgroups.thaw()?;
+    }
+    let timeout = Timespec { tv_sec: KILL_TIMEOUT_S, tv_nsec: 0 };
+    let ended = rustix::io::retry_on_intr(|| {
+        poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&timeout))
+    });
+    match ended {
+        Ok(0) => Err(Error::new(Kind::Unavailable, "it does not end").context(words())),
+        Ok(_) => Ok(()),
+        Err(errno) => Err(std::io::Error::from(errno)).context(words),
+    }
+}

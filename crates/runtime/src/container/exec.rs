@@ -1,0 +1,275 @@
+//! `exec`: one more process in a container that runs.
+//!
+//! A child of ours enters the container's namespaces, all at once by the init's pidfd, and makes the process as its own
+//! sibling, our child: only the children of whoever entered a pid namespace are in it. Whoever of the three dies, the
+//! others see it as the end of a conversation.
+
+use super::folder::Folder;
+use super::kept::Kept;
+use super::{Create, Exec, Runtime, process, status, user};
+use crate::cgroup::Cgroup;
+use crate::compile::{Setting, compile_exec};
+use crate::init::{self, Payload};
+use crate::launch::{go, grant, hear_out, host_proc, owned, reap};
+use crate::plan::ProcessPlan;
+use crate::{Host, Running, files};
+use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::{Spec, Status};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat, stat};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags};
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use std::ffi::CString;
+use std::io::IoSlice;
+use std::path::Path;
+use sys::process::{Clone3, ExecTables, clone3, namespace};
+
+/// What can be entered by a pidfd, by its name in `/proc/<pid>/ns`.
+const NAMESPACES: [(&str, u64); 8] = [
+    ("user", namespace::USER),
+    ("mnt", namespace::MOUNT),
+    ("pid", namespace::PID),
+    ("net", namespace::NETWORK),
+    ("ipc", namespace::IPC),
+    ("uts", namespace::UTS),
+    ("cgroup", namespace::CGROUP),
+    ("time", namespace::TIME),
+];
+
+impl Runtime {
+    /// Starts the process. The caller waits for its end.
+    pub fn exec(&self, what: &Exec<'_>) -> Result<Running> {
+        let folder = self.find(what.id)?;
+        let kept = folder.kept()?;
+        match folder.status(&kept)? {
+            Status::Running | Status::Created => {}
+            Status::Paused if what.ignore_paused => {}
+            Status::Paused => {
+                return Err(status::wrong(what.id, Status::Paused, "exec'd into").hint("resume it first"));
+            }
+            _ => return Err(super::not_running(what.id)),
+        }
+        let gone = || super::not_running(what.id);
+        let (pid, pidfd) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten().ok_or_else(gone)?;
+        let spec = folder.spec()?;
+        let host = Host::read()?;
+        let plan = compile(what, &spec, &kept, &host, pid)?;
+        let cgroup = open_cgroup(&kept, what.cgroup)?;
+        let entered = namespaces(pid).map_err(|_| gone())?;
+        let running = Entering { plan: &plan, pidfd: &pidfd, namespaces: entered, cgroup: cgroup.as_ref() }
+            .start(&agent(&plan, &folder, &kept, &spec)?)?;
+        hand_over(what, running)
+    }
+}
+
+fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> Result<ProcessPlan> {
+    match (what.process.terminal, what.console_socket) {
+        (false, Some(_)) => {
+            return Err(Error::invalid("a `--console-socket` needs a terminal: the process would have none"));
+        }
+        _ => {}
+    }
+    let has_home = what.process.env.iter().any(|entry| entry.starts_with("HOME="));
+    let home = if has_home { None } else { home(pid, what.process.user.uid) };
+    let setting = Setting {
+        host,
+        bundle: &kept.bundle,
+        root_target: &kept.rootfs,
+        cgroups: &[],
+        dies_with_launcher: false,
+        pivot: true,
+        new_keyring: false,
+        kept_fds: what.preserve_fds,
+        listen_fds: 0,
+        stops_at_birth: true,
+        waits_for_start: false,
+        home: home.as_deref(),
+    };
+    compile_exec(&what.process, spec.linux.as_ref(), &setting)
+}
+
+/// Through the container's root, as its processes see it.
+fn home(pid: Pid, uid: u32) -> Option<String> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let root = openat(CWD, format!("/proc/{}/root", pid.as_raw_nonzero()), flags, Mode::empty()).ok()?;
+    Some(user::home(root, uid))
+}
+
+/// The container's cgroups, or one below them.
+fn open_cgroup(kept: &Kept, below: Option<&str>) -> Result<Option<Cgroup>> {
+    let Some(cgroups) = &kept.cgroups else {
+        return match below {
+            Some(_) => kept.cgroups().map(|_| None),
+            None => Ok(None),
+        };
+    };
+    match below {
+        None => cgroups.open().map(Some),
+        Some(name) => cgroups.open_below(name).map(Some),
+    }
+}
+
+/// The bits of those that are not ours already: a user namespace cannot be entered twice (setns(2)).
+fn namespaces(pid: Pid) -> Result<u64, Errno> {
+    let mut bits = 0;
+    for (name, bit) in NAMESPACES {
+        let id = |whose: &str| stat(format!("/proc/{whose}/ns/{name}")).map(|stat| (stat.st_dev, stat.st_ino));
+        match (id(&pid.as_raw_nonzero().to_string()), id("self")) {
+            (Ok(theirs), Ok(ours)) if theirs != ours => bits |= bit,
+            // This kernel has no such kind.
+            (Ok(_), _) => {}
+            (Err(Errno::NOENT), Err(Errno::NOENT)) => {}
+            (Err(errno), _) => return Err(errno),
+        }
+    }
+    Ok(bits)
+}
+
+/// The seccomp agent, and what it is told; the process id is not known yet.
+struct Agent {
+    connection: Option<OwnedFd>,
+    message: Option<oci::runtime::State>,
+}
+
+fn agent(plan: &ProcessPlan, folder: &Folder, kept: &Kept, spec: &Spec) -> Result<Agent> {
+    let Some(listener) = &plan.listener else { return Ok(Agent { connection: None, message: None }) };
+    let connection = files::connect(Path::new(&listener.path))?;
+    Ok(Agent { connection: Some(connection), message: Some(folder.state(kept, Status::Running, spec)) })
+}
+
+/// Everything that is needed to go in.
+struct Entering<'a> {
+    plan: &'a ProcessPlan,
+    pidfd: &'a OwnedFd,
+    namespaces: u64,
+    cgroup: Option<&'a Cgroup>,
+}
+
+impl Entering<'_> {
+    fn start(&self, agent: &Agent) -> Result<Running> {
+        let (report, child_report) =
+            sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
+        let (argv, env): (Vec<CString>, Vec<CString>) = (owned(&self.plan.argv), owned(&self.plan.env));
+        let tables = ExecTables::new(&argv, &env);
+        let mut told = sys::shared::Text::new().map_err(std::io::Error::from).context(|| "can't share memory")?;
+        let host_proc = host_proc(self.plan.apparmor.is_some() || self.plan.selinux.is_some())?;
+        let payload = Payload {
+            stdio: self
+                .plan
+                .terminal
+                .is_none()
+                .then(|| [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]),
+            report: child_report.as_fd(),
+            tables: &tables,
+            host_proc: host_proc.as_ref().map(AsFd::as_fd),
+            listener: agent.connection.as_ref().map(|connection| (connection.as_fd(), &told)),
+        };
+        if let Some((initial, _)) = self.plan.affinity.as_ref().filter(|(initial, _)| !initial.is_empty()) {
+            sys::schedule::set_affinity(initial)
+                .map_err(std::io::Error::from)
+                .context(|| "can't choose the processors of `process.execCPUAffinity.initial`")?;
+        }
+        let middle = self.clone_middle(&payload)?;
+        let pid = self.accompany(middle, &report);
+        drop(child_report);
+        let pid = pid?;
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).map_err(std::io::Error::from);
+        let pidfd = pidfd.context(|| "can't watch the new process")?;
+        let started = self.prepare(pid, agent, &mut told).and_then(|()| {
+            go(&report)?;
+            hear_out(&report, |failure| failure.explain_process(self.plan))
+        });
+        match started {
+            Ok(console) => Ok(Running { pid, pidfd, console }),
+            Err(error) => Err(reap(pid, error)),
+        }
+    }
+
+    /// The child that goes in and makes the process. It starts in the container's v2 cgroup, with our rights.
+    #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
+    fn clone_middle(&self, payload: &Payload<'_>) -> Result<Pid> {
+        let what = Clone3 { cgroup: self.cgroup.and_then(Cgroup::v2_fd), ..Clone3::default() };
+        // SAFETY: the child makes system calls only and exits, or becomes the init, which allocates nothing.
+        match unsafe { clone3(what) }.map_err(|errno| refused(errno))? {
+            Some(child) => Ok(child.pid),
+            None => self.go_in(payload),
+        }
+    }
+
+    #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
+    fn go_in(&self, payload: &Payload<'_>) -> ! {
+        // Before anybody inside can see us (CVE-2016-9962).
+        let entered = sys::process::hide_memory()
+            .and_then(|()| init::stops::hear_go(payload.report))
+            .and_then(|()| match self.namespaces {
+                0 => Ok(()),
+                bits => sys::process::enter_namespaces(self.pidfd, bits),
+            })
+            // SAFETY: as above.
+            .and_then(|()| unsafe { clone3(Clone3 { sibling: true, ..Clone3::default() }) });
+        match entered {
+            Ok(None) => init::run_exec(self.plan, payload),
+            Ok(Some(process)) => {
+                let pid = process.pid.as_raw_nonzero().get().to_ne_bytes();
+                let _ = sys::socket::send(payload.report, &[IoSlice::new(&pid)], None, SendFlags::empty());
+                sys::process::exit_now(0)
+            }
+            Err(errno) => sys::process::exit_now(errno.raw_os_error().clamp(1, 255)),
+        }
+    }
+
+    /// Puts the child into the container's v1 cgroups, lets it go in, and hears which process it made.
+    fn accompany(&self, middle: Pid, report: &OwnedFd) -> Result<Pid> {
+        let placed = self.cgroup.map_or(Ok(()), |cgroup| cgroup.add_to_v1(middle)).and_then(|()| go(report));
+        if let Err(error) = placed {
+            return Err(reap(middle, error));
+        }
+        let status = rustix::io::retry_on_intr(|| waitpid(Some(middle), WaitOptions::empty()));
+        match status.ok().flatten().and_then(|(_, status)| status.exit_status()) {
+            Some(0) => {}
+            Some(code) => return Err(refused(Errno::from_raw_os_error(code))),
+            None => return Err(Error::new(Kind::Unavailable, "it was killed while it entered the container")),
+        }
+        let mut pid = [0; 4];
+        sys::socket::receive(report, &mut pid, RecvFlags::DONTWAIT)
+            .map_err(std::io::Error::from)
+            .context(|| "can't hear from the container")?;
+        Pid::from_raw(i32::from_ne_bytes(pid)).ok_or_else(|| Error::new(Kind::Internal, "no process was made"))
+    }
+
+    /// What only the host may do for it, before it goes on.
+    fn prepare(&self, pid: Pid, agent: &Agent, told: &mut sys::shared::Text) -> Result<()> {
+        grant(self.plan, pid)?;
+        if let (Some(listener), Some(state)) = (&self.plan.listener, &agent.message) {
+            let state = oci::runtime::State { pid: Some(pid.as_raw_nonzero().get()), ..state.clone() };
+            let text = files::agent_message(listener, state)?;
+            told.set(&text).map_err(std::io::Error::from).context(|| "can't write down the state for the seccomp agent")?;
+        }
+        Ok(())
+    }
+}
+
+fn refused(errno: Errno) -> Error {
+    let error = sys::kernel::error(errno).context("can't enter the container");
+    match errno {
+        // Its last process is on its way out: nobody can be born there any more.
+        Errno::SRCH | Errno::NOMEM | Errno::INVAL => error.hint("is it about to end?"),
+        _ => error,
+    }
+}
+
+fn hand_over(what: &Exec<'_>, mut running: Running) -> Result<Running> {
+    let mut hand = || {
+        if let Some(socket) = what.console_socket
+            && let Some(console) = running.console.take()
+        {
+            files::send_console(socket, &console)?;
+        }
+        what.pid_file.map_or(Ok(()), |path| files::write_pid(path, running.pid))
+    };
+    match hand() {
+        Ok(()) => Ok(running),
+        Err(error) => Err(reap(running.pid, error)),
+    }
+}

@@ -1,0 +1,62 @@
+//! `start`: lets the init of a created container execute its payload.
+
+use super::folder::Folder;
+use super::kept::Kept;
+use super::{Runtime, Warnings, start_socket, status};
+use crate::compile::{Setting, compile};
+use crate::failure::Failure;
+use crate::init::START;
+use crate::{Host, hooks};
+use error::{Error, Result, ResultExt};
+use oci::runtime::{Spec, Status};
+use rustix::net::SendFlags;
+use std::io::IoSlice;
+
+impl Runtime {
+    /// Starts the payload, then calls the poststart hooks.
+    pub fn start(&self, id: &str) -> Result<Warnings> {
+        let folder = self.find(id)?;
+        folder.lock()?;
+        let kept = folder.kept()?;
+        match folder.status(&kept)? {
+            Status::Created => {}
+            Status::Stopped => return Err(status::wrong(id, Status::Stopped, "started")),
+            status => return Err(status::wrong(id, status, "started")),
+        }
+        let spec = folder.spec()?;
+        let gone = || status::wrong(id, Status::Running, "started");
+        let conversation = start_socket::knock(&folder)?.ok_or_else(gone)?;
+        sys::socket::send(&conversation, &[IoSlice::new(START)], None, SendFlags::empty())
+            .map_err(std::io::Error::from)
+            .context(|| "can't speak to the container's init")?;
+        crate::launch::hear_out(&conversation, |failure| explain(failure, &folder, &kept, &spec))?;
+        start_socket::remove(&folder)?;
+        let state = folder.state(&kept, Status::Running, &spec);
+        Ok(hooks::call_all(&spec.hooks.poststart, "poststart", &state))
+    }
+}
+
+/// The plan is made again to name what a failure is about: it happens once in a while only.
+fn explain(failure: Failure, folder: &Folder, kept: &Kept, spec: &Spec) -> Error {
+    let compiled = Host::read().and_then(|host| {
+        let setting = Setting {
+            host: &host,
+            bundle: &kept.bundle,
+            root_target: &kept.rootfs,
+            cgroups: &kept.cgroups.as_ref().map_or_else(Vec::new, |cgroups| cgroups.places.clone()),
+            dies_with_launcher: false,
+            pivot: true,
+            new_keyring: true,
+            kept_fds: 0,
+            listen_fds: 0,
+            stops_at_birth: true,
+            waits_for_start: true,
+            home: None,
+        };
+        compile(spec, &setting)
+    });
+    match compiled {
+        Ok(plan) => failure.explain(&plan),
+        Err(error) => error.context(format!("container `{}` cannot be started", folder.id)),
+    }
+}

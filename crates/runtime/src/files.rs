@@ -1,0 +1,64 @@
+//! What a runtime hands to those who asked for it: process ids in files, terminals and filters over sockets.
+
+use crate::seccomp::Listener;
+use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::{ContainerProcessState, State};
+use rustix::fd::{AsFd, AsRawFd, OwnedFd};
+use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with};
+use rustix::process::Pid;
+use std::io::{IoSlice, Write};
+use std::path::Path;
+
+/// A stream socket connected to a path of any length: it is reached through its folder's descriptor, since an address
+/// has room for 107 bytes only (unix(7)).
+pub(crate) fn connect(path: &Path) -> Result<OwnedFd> {
+    let words = || format!("can't connect to the socket `{}`", path.display());
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let name = path.file_name().ok_or_else(|| Error::invalid("it names no file").context(words()))?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let connect = || {
+        let dir = openat(CWD, dir, flags, Mode::empty())?;
+        let address = Path::new("/proc/self/fd").join(dir.as_raw_fd().to_string()).join(name);
+        let socket = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
+        connect_to(&socket, &SocketAddrUnix::new(address)?)?;
+        Ok(socket)
+    };
+    connect().map_err(|errno: rustix::io::Errno| std::io::Error::from(errno)).context(words)
+}
+
+/// Sends a terminal's controlling end, with a name as runc does.
+pub(crate) fn send_console(socket: &Path, console: &OwnedFd) -> Result<()> {
+    let connection = connect(socket)?;
+    sys::socket::send(&connection, &[IoSlice::new(b"/dev/ptmx")], Some(console.as_fd()), SendFlags::empty())
+        .map_err(std::io::Error::from)
+        .context(|| format!("can't send the terminal to `{}`", socket.display()))
+}
+
+/// The number alone, without a line's end; written aside, so that nobody reads half of it.
+pub(crate) fn write_pid(path: &Path, pid: Pid) -> Result<()> {
+    let words = || format!("can't write the process id to `{}`", path.display());
+    let name = path.file_name().ok_or_else(|| Error::invalid("it names no file").context(words()))?;
+    let mut aside = std::ffi::OsString::from(".");
+    aside.push(name);
+    let aside = path.with_file_name(aside);
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let write = || {
+        let file = openat(CWD, &aside, flags, Mode::from_raw_mode(0o644))?;
+        std::fs::File::from(file).write_all(pid.as_raw_nonzero().to_string().as_bytes())?;
+        std::io::Result::Ok(renameat(CWD, &aside, CWD, path)?)
+    };
+    write().context(words)
+}
+
+/// What goes to a seccomp agent with the filter's descriptor (config-linux.md, "The Container Process State").
+pub(crate) fn agent_message(listener: &Listener, state: State) -> Result<Vec<u8>> {
+    let value = ContainerProcessState {
+        oci_version: oci::runtime::VERSION.to_owned(),
+        fds: vec!["seccompFd".to_owned()],
+        pid: state.pid.unwrap_or_default(),
+        metadata: listener.metadata.clone(),
+        state,
+    };
+    serde_json::to_vec(&value).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))
+}

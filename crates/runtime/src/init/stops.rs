@@ -1,0 +1,70 @@
+//! Where the init stops: for its launcher, and at last for whoever starts the payload.
+
+use super::{At, Done, Inherited};
+use crate::failure::Stage;
+use crate::plan::Plan;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, SocketFlags, accept_with};
+use std::io::IoSlice;
+
+/// What the init says. An end of the conversation without [`message::EXECUTING`] means that it was killed on its way.
+pub(crate) mod message {
+    /// Comes with the terminal's controlling end.
+    pub(crate) const CONSOLE: &[u8] = b"c";
+    /// All is mounted; it waits.
+    pub(crate) const MOUNTED: &[u8] = b"m";
+    /// The container is created; it waits to be started.
+    pub(crate) const CREATED: &[u8] = b"r";
+    /// The payload is executed next.
+    pub(crate) const EXECUTING: &[u8] = b"x";
+}
+
+/// Lets a waiting init go on.
+pub(crate) const GO: &[u8] = b"g";
+
+/// Lets a created container start.
+pub(crate) const START: &[u8] = b"s";
+
+pub(super) fn say(report: BorrowedFd<'_>, what: &[u8]) -> Result<(), Errno> {
+    sys::socket::send(report, &[IoSlice::new(what)], None, SendFlags::empty())
+}
+
+pub(super) fn at_birth(plan: &Plan, report: BorrowedFd<'_>) -> Done {
+    if plan.stops.at_birth { wait(report) } else { Ok(()) }
+}
+
+pub(super) fn when_mounted(plan: &Plan, report: BorrowedFd<'_>) -> Done {
+    if !plan.stops.when_mounted {
+        return Ok(());
+    }
+    say(report, message::MOUNTED).at(Stage::Launcher, 1)?;
+    wait(report)
+}
+
+/// Waits for the launcher's word. Its end is ours.
+pub(super) fn wait(report: BorrowedFd<'_>) -> Done {
+    let mut word = [0; 1];
+    let (length, _) = sys::socket::receive(report, &mut word, RecvFlags::empty()).at(Stage::Launcher, 0)?;
+    if word[..length] == *GO { Ok(()) } else { Err(Errno::CONNRESET).at(Stage::Launcher, 0) }
+}
+
+/// Says that the container is created, and waits on its socket until somebody starts it: then that conversation is the
+/// one to report to. Connections that end without the word are looks at whether we still wait.
+pub(super) fn before_payload(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
+    let Some(start) = inherited.start.filter(|_| plan.stops.before_payload) else { return Ok(None) };
+    super::process::find_program(&plan.process)?;
+    say(inherited.payload.report, message::CREATED).at(Stage::Launcher, 2)?;
+    loop {
+        let conversation = match accept_with(start, SocketFlags::CLOEXEC) {
+            Err(Errno::INTR | Errno::CONNABORTED) => continue,
+            other => other.at(Stage::Launcher, 3)?,
+        };
+        let mut word = [0; 1];
+        match sys::socket::receive(&conversation, &mut word, RecvFlags::empty()) {
+            Ok((length, _)) if word[..length] == *START => return Ok(Some(conversation)),
+            // It looked, or was killed before it could say anything.
+            _ => {}
+        }
+    }
+}
