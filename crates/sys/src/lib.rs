@@ -1,6 +1,7 @@
 //! The kernel made safe: system calls that rustix lacks, wrapped once, each with the argument why it is sound.
 //!
 //! The only room with `unsafe`. It knows no OCI words and no containers.
+pub mod bpf;
 pub mod copy;
 pub mod kernel;
 pub mod limits;

@@ -1,0 +1,142 @@
+//! Stops all processes of a container without their notice, and lets them go on.
+//!
+//! v2: `cgroup.freeze` (Linux 5.2); frozen processes can be killed. v1: the controller `freezer`
+//! (<https://docs.kernel.org/admin-guide/cgroup-v1/freezer-subsystem.html>). Where both are there v2's is used, and both
+//! are looked at, as others may have used v1's.
+
+use super::dir::Dir;
+use super::paths::Paths;
+use error::{Error, Kind, Result, ResultExt};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::fs::{Mode, OFlags, openat};
+use rustix::io::Errno;
+use std::time::{Duration, Instant};
+
+/// How long processes may take to come to rest: one in a system call that nothing interrupts comes to none.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// The way to freeze.
+enum Freezer {
+    V1(Dir),
+    V2(Dir),
+}
+
+impl Paths {
+    /// Freezes all processes and waits until they rest.
+    pub fn freeze(&self) -> Result<()> {
+        let words = || "can't freeze the container's processes";
+        let rested = match self.freezers().context(words)?.into_iter().next() {
+            Some(Freezer::V2(dir)) => freeze_v2(&dir),
+            Some(Freezer::V1(dir)) => freeze_v1(&dir),
+            None => {
+                let message = "neither a cgroup v2 hierarchy nor v1's controller `freezer` is available";
+                return Err(Error::new(Kind::Unsupported, message).context(words()));
+            }
+        };
+        match rested {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                self.thaw()?;
+                let message = format!("some did not come to rest within {} s", PATIENCE.as_secs());
+                Err(Error::new(Kind::Conflict, message).context(words()))
+            }
+            Err(errno) => Err(std::io::Error::from(errno)).context(words),
+        }
+    }
+
+    /// Lets them go on; also if they were not frozen.
+    pub fn thaw(&self) -> Result<()> {
+        for freezer in self.freezers().context(|| "can't thaw the container's processes")? {
+            let written = match freezer {
+                Freezer::V2(dir) => dir.write("cgroup.freeze", "0"),
+                Freezer::V1(dir) => dir.write("freezer.state", "THAWED"),
+            };
+            written.map_err(std::io::Error::from).context(|| "can't thaw the container's processes")?;
+        }
+        Ok(())
+    }
+
+    /// Are they frozen, or about to be? A cgroup that is gone isn't.
+    pub fn is_frozen(&self) -> Result<bool> {
+        for freezer in self.freezers().context(|| "can't see whether the container is frozen")? {
+            let frozen = match freezer {
+                Freezer::V2(dir) => dir.text("cgroup.freeze")?.trim() == "1",
+                Freezer::V1(dir) => dir.text("freezer.state")?.trim() != "THAWED",
+            };
+            if frozen {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Only v1's.
+    pub(super) fn thaw_v1(&self) -> Result<()> {
+        for freezer in self.freezers()? {
+            if let Freezer::V1(dir) = freezer {
+                let written = dir.write("freezer.state", "THAWED").map_err(std::io::Error::from);
+                written.context(|| "can't thaw the container's processes")?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Those that are there, the better one first.
+    fn freezers(&self) -> Result<Vec<Freezer>> {
+        let mut found = Vec::new();
+        if let Some(place) = self.v2() {
+            match Dir::open(&place.path()).and_then(|dir| dir.read("cgroup.freeze").map(|_| dir)) {
+                Ok(dir) => found.push(Freezer::V2(dir)),
+                // Before Linux 5.2, or gone.
+                Err(Errno::NOENT | Errno::NODEV) => {}
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
+            }
+        }
+        if let Some(place) = self.v1("freezer") {
+            match Dir::open(&place.path()) {
+                Ok(dir) => found.push(Freezer::V1(dir)),
+                Err(Errno::NOENT) => {}
+                Err(errno) => return Err(std::io::Error::from(errno).into()),
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// `cgroup.events` tells by POLLPRI that it changed (cgroups(7), "cgroup v2 release notification").
+fn freeze_v2(dir: &Dir) -> Result<bool, Errno> {
+    let events = openat(dir.as_fd(), "cgroup.events", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    dir.write("cgroup.freeze", "1")?;
+    let end = Instant::now() + PATIENCE;
+    loop {
+        let mut buffer = [0; 256];
+        let count = rustix::io::pread(&events, &mut buffer, 0)?;
+        if String::from_utf8_lossy(&buffer[..count]).contains("frozen 1") {
+            return Ok(true);
+        }
+        let left = end.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Ok(false);
+        }
+        let timeout = Timespec::try_from(left).map_err(|_| Errno::OVERFLOW)?;
+        match poll(&mut [PollFd::new(&events, PollFlags::PRI)], Some(&timeout)) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+}
+
+/// Nothing tells; a task that was being moved or made while we wrote is only caught by writing again.
+fn freeze_v1(dir: &Dir) -> Result<bool, Errno> {
+    let end = Instant::now() + PATIENCE;
+    loop {
+        dir.write("freezer.state", "FROZEN")?;
+        if dir.read("freezer.state")?.trim() == "FROZEN" {
+            return Ok(true);
+        }
+        if Instant::now() > end {
+            return Ok(false);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}

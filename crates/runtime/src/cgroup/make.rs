@@ -1,0 +1,125 @@
+//! Makes the cgroups of a plan; [`Cgroup`] is the guard that takes them away again unless they are kept.
+
+use super::dir::{self, Dir};
+use super::paths::Paths;
+use super::place::Version;
+use super::plan::{CgroupPlan, Driver, Group};
+use super::{apply, enable, remove};
+use error::{Error, Kind, Result, ResultExt};
+use rustix::fd::BorrowedFd;
+use rustix::process::Pid;
+use std::path::{Path, PathBuf};
+
+/// The cgroups of a container, opened. What [`make`] made is removed on drop, unless it was [kept](Self::keep).
+#[derive(Debug)]
+pub struct Cgroup {
+    pub(super) paths: Paths,
+    /// One for each place.
+    pub(super) dirs: Vec<Dir>,
+    /// What dropping removes, from the top down.
+    pub(super) made: Vec<PathBuf>,
+}
+
+/// Makes the cgroups, with all limits, before a process is in them.
+///
+/// # Errors
+/// `Conflict` if there are processes in one already; else what the kernel refuses, with the field that asked for it.
+/// Nothing is left.
+pub fn make(plan: &CgroupPlan) -> Result<Cgroup> {
+    match plan.driver {
+        Driver::Cgroupfs => make_by_files(plan),
+        Driver::Systemd => Err(Error::new(
+            Kind::Unsupported,
+            "can't make a cgroup: the `systemd` driver is not built in; use `cgroupfs`",
+        )),
+    }
+}
+
+fn make_by_files(plan: &CgroupPlan) -> Result<Cgroup> {
+    let mut cgroup = Cgroup { paths: plan.paths(), dirs: Vec::new(), made: Vec::new() };
+    for group in &plan.groups {
+        let dir = directory(group, &mut cgroup.made)?;
+        match group.place.version {
+            Version::V1 if group.place.has("cpuset") => enable::cpuset(group, &dir)?,
+            Version::V1 => {}
+            Version::V2 if group.enable.is_empty() => {}
+            Version::V2 => enable::controllers(group, &dir)?,
+        }
+        apply::writes(&dir, &group.writes)?;
+        if let Some(program) = &group.devices {
+            apply::devices(&dir, program)?;
+        }
+        cgroup.dirs.push(dir);
+    }
+    Ok(cgroup)
+}
+
+fn directory(group: &Group, made: &mut Vec<PathBuf>) -> Result<Dir> {
+    let path = group.place.path();
+    let words = || format!("can't make the cgroup `{}`", path.display());
+    let before = made.len();
+    dir::make(&group.place.mount, &path, made).map_err(std::io::Error::from).context(words)?;
+    let dir = Dir::open(&path).map_err(std::io::Error::from).context(words)?;
+    if made.len() == before && !dir.text("cgroup.procs")?.is_empty() {
+        return Err(Error::new(Kind::Conflict, "it exists and processes are in it").context(words()));
+    }
+    Ok(dir)
+}
+
+impl Cgroup {
+    /// The v2 cgroup, for `CLONE_INTO_CGROUP`.
+    pub fn v2_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.of(Version::V2).map(Dir::as_fd).next()
+    }
+
+    /// Moves a process into all of them.
+    pub fn add(&self, pid: Pid) -> Result<()> {
+        self.add_to_v1(pid)?;
+        self.of(Version::V2).try_for_each(|dir| add(dir, pid))
+    }
+
+    /// Moves a process into those of v1: one that was started in [`v2_fd`](Self::v2_fd) is in v2's already.
+    pub fn add_to_v1(&self, pid: Pid) -> Result<()> {
+        self.of(Version::V1).try_for_each(|dir| add(dir, pid))
+    }
+
+    /// Where they are.
+    pub fn paths(&self) -> &Paths {
+        &self.paths
+    }
+
+    /// They stay when this value goes.
+    pub fn keep(mut self) -> Paths {
+        self.made.clear();
+        self.paths.clone()
+    }
+
+    fn of(&self, version: Version) -> impl Iterator<Item = &Dir> {
+        let places = self.paths.places.iter().zip(&self.dirs);
+        places.filter(move |(place, _)| place.version == version).map(|(_, dir)| dir)
+    }
+}
+
+fn add(dir: &Dir, pid: Pid) -> Result<()> {
+    let number = pid.as_raw_nonzero().to_string();
+    let written = dir.write("cgroup.procs", &number).map_err(std::io::Error::from);
+    written.context(|| format!("can't put process {number} into the cgroup `{}`", dir.path.display()))
+}
+
+impl Drop for Cgroup {
+    fn drop(&mut self) {
+        let is_own = |path: &&PathBuf| self.paths.places.iter().any(|place| place.path() == **path);
+        if self.made.iter().any(|path| is_own(&path)) {
+            // There is nobody to tell here; who wants to know calls `Paths::remove`. What stays is an empty cgroup.
+            let _ = remove::all(self.made.iter().filter(is_own).map(PathBuf::as_path));
+        }
+        for path in self.made.iter().rev().filter(|path| !is_own(path)) {
+            remove_if_empty(path);
+        }
+    }
+}
+
+/// One above, made on the way: another container may be in it by now, and then it stays.
+fn remove_if_empty(path: &Path) {
+    let _ = rustix::fs::unlinkat(rustix::fs::CWD, path, rustix::fs::AtFlags::REMOVEDIR);
+}
