@@ -6,7 +6,10 @@
 
 pub mod cgroup;
 mod compile;
+pub mod container;
 mod failure;
+mod files;
+mod hooks;
 mod host;
 mod init;
 mod joins;
@@ -17,6 +20,6 @@ pub mod seccomp;
 mod sources;
 mod user_namespace;
 
-pub use compile::{Hierarchy, Setting, compile, compile_exec};
+pub use compile::{Setting, compile, compile_exec};
 pub use host::Host;
 pub use launch::{Event, Launch, Running, attend_nothing, launch};

@@ -222,6 +222,13 @@ pub fn signal(pidfd: impl rustix::fd::AsFd, number: u8) -> Result<(), Errno> {
     check(ret).map(drop)
 }
 
+/// The same by process id (kill(2)), for one that cannot have become another meanwhile.
+#[allow(unsafe_code, reason = "rustix takes only signals that have names")]
+pub fn signal_pid(pid: rustix::process::Pid, number: u8) -> Result<(), Errno> {
+    // SAFETY: the call takes plain numbers.
+    check(unsafe { libc::kill(pid.as_raw_nonzero().get(), libc::c_int::from(number)) }.into()).map(drop)
+}
+
 /// Enters namespaces: `fd` is a namespace's file and `kinds` its `CLONE_NEW*` bit, or a pidfd and any of them (setns(2),
 /// with a pidfd since kernel 5.8). A pid or time namespace counts for children only.
 #[allow(unsafe_code, reason = "rustix leaves the working directory and descriptors of a thread to its caller's care")]

@@ -174,6 +174,7 @@ fn setting<'a>(dir: &'a Path, host: &'a Host) -> runtime::Setting<'a> {
         new_keyring: true,
         kept_fds: 0,
         listen_fds: 0,
+        stops_at_birth: false,
         waits_for_start: false,
         home: None,
     }

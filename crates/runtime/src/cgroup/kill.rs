@@ -4,26 +4,29 @@ use super::dir::Dir;
 use super::paths::Paths;
 use error::{Error, Result, ResultExt};
 use rustix::io::Errno;
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Pid;
 use std::collections::HashSet;
 
 /// How often the list of processes is read again where nothing keeps them from forking meanwhile.
 const ROUNDS: u32 = 100;
+
+/// `SIGKILL`.
+pub(super) const KILL: u8 = 9;
 
 impl Paths {
     /// Sends `signal` to all processes in the cgroup and below. None being there is success.
     ///
     /// `SIGKILL` goes through `cgroup.kill` (v2, Linux 5.14), which nothing escapes. Otherwise the processes are frozen
     /// first, so that none forks in between, and those that were not frozen before go on afterwards.
-    pub fn kill_all(&self, signal: Signal) -> Result<()> {
-        if signal == Signal::KILL && self.kill_through_file()? {
+    pub fn kill_all(&self, signal: u8) -> Result<()> {
+        if signal == KILL && self.kill_through_file()? {
             // What v1's freezer holds does not die before it is let go.
             return self.thaw_v1();
         }
         let was_frozen = self.is_frozen()?;
         let can_freeze = was_frozen || self.freeze().is_ok();
         let sent = self.signal_each(signal, if can_freeze { 1 } else { ROUNDS });
-        if can_freeze && (!was_frozen || signal == Signal::KILL) {
+        if can_freeze && (!was_frozen || signal == KILL) {
             self.thaw()?;
         }
         sent
@@ -42,7 +45,7 @@ impl Paths {
     }
 
     /// One that appears after its round is found in the next.
-    fn signal_each(&self, signal: Signal, rounds: u32) -> Result<()> {
+    fn signal_each(&self, signal: u8, rounds: u32) -> Result<()> {
         let mut told = HashSet::<Pid>::new();
         for _ in 0..rounds {
             let fresh: Vec<Pid> = self.processes()?.into_iter().filter(|pid| !told.contains(pid)).collect();
@@ -50,13 +53,13 @@ impl Paths {
                 break;
             }
             for pid in fresh {
-                match kill_process(pid, signal) {
+                match sys::process::signal_pid(pid, signal) {
                     // It may have ended by itself.
                     Ok(()) | Err(Errno::SRCH) => {}
                     Err(errno) => {
                         let error = Error::from(std::io::Error::from(errno));
                         let pid = pid.as_raw_nonzero();
-                        return Err(error.context(format!("can't send signal {} to process {pid}", signal.as_raw())));
+                        return Err(error.context(format!("can't send signal {signal} to process {pid}")));
                     }
                 }
                 told.insert(pid);

@@ -26,6 +26,22 @@ impl Paths {
         Ok(Cgroup { paths: self.clone(), dirs, made: Vec::new() })
     }
 
+    /// The same for a cgroup below them, which must be there in each hierarchy.
+    ///
+    /// # Errors
+    /// `Invalid` for a name that leads elsewhere.
+    pub fn open_below(&self, name: &str) -> Result<Cgroup> {
+        let below = Path::new(name.trim_start_matches('/'));
+        if !below.components().all(|part| matches!(part, std::path::Component::Normal(_))) {
+            return Err(error::Error::invalid(format!("`{name}` does not name a cgroup below the container's")));
+        }
+        let mut paths = self.clone();
+        for place in &mut paths.places {
+            place.dir.push(below);
+        }
+        paths.open()
+    }
+
     /// All processes in the cgroup and in those below it that are in our pid namespace.
     pub fn processes(&self) -> Result<Vec<Pid>> {
         let mut pids = Vec::new();

@@ -1,12 +1,12 @@
 //! Takes cgroups away, with the processes and cgroups in them.
 
 use super::dir::Dir;
+use super::kill::KILL;
 use super::paths::{Paths, below};
 use super::place::{Place, Version};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fs::{AtFlags, CWD, unlinkat};
 use rustix::io::Errno;
-use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ impl Paths {
             }
         }
         if !busy.is_empty() {
-            if let Err(error) = self.kill_all(Signal::KILL) {
+            if let Err(error) = self.kill_all(KILL) {
                 failures.push(error);
             }
             for path in busy {
@@ -53,7 +53,7 @@ fn tree(path: &Path) -> Result<()> {
         }
         // Processes first: who was moved here from elsewhere, or is in this hierarchy only.
         let here = Place { version: Version::V2, controllers: Vec::new(), mount: path.to_owned(), dir: "".into() };
-        Paths { places: vec![here], systemd_unit: None }.kill_all(Signal::KILL)?;
+        Paths { places: vec![here], systemd_unit: None }.kill_all(KILL)?;
         for dir in below(path)? {
             // A payload may have frozen a part of itself (v1), which then does not die. Where the file is missing, or
             // the cgroup is gone, there is nothing to thaw.

@@ -8,8 +8,8 @@ use crate::compile::{Setting, compile};
 use crate::launch::{Event, Launch, launch};
 use crate::plan::Plan;
 use crate::{Host, Running, files, hooks};
-use error::{Error, Kind, Result, ResultExt};
-use oci::runtime::{Linux, Resources, Spec, Status};
+use error::{Error, Result, ResultExt};
+use oci::runtime::{Resources, Spec, Status};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -254,14 +254,4 @@ impl Making<'_> {
         }
         Ok(())
     }
-}
-
-/// The document's section for Linux, or an empty one.
-pub(super) fn linux(spec: &Spec) -> Linux {
-    spec.linux.clone().unwrap_or_default()
-}
-
-/// A container that cannot do this.
-pub(super) fn unsupported(what: &str) -> Error {
-    Error::new(Kind::Unsupported, what)
 }

@@ -6,7 +6,7 @@
 
 use super::folder::Folder;
 use super::kept::Kept;
-use super::{Create, Exec, Runtime, process, status, user};
+use super::{Exec, Runtime, process, status, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::init::{self, Payload};
@@ -15,7 +15,7 @@ use crate::plan::ProcessPlan;
 use crate::{Host, Running, files};
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{Spec, Status};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
@@ -201,7 +201,7 @@ impl Entering<'_> {
     fn go_in(&self, payload: &Payload<'_>) -> ! {
         // Before anybody inside can see us (CVE-2016-9962).
         let entered = sys::process::hide_memory()
-            .and_then(|()| init::stops::hear_go(payload.report))
+            .and_then(|()| init::hear_go(payload.report))
             .and_then(|()| match self.namespaces {
                 0 => Ok(()),
                 bits => sys::process::enter_namespaces(self.pidfd, bits),

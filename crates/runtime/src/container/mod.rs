@@ -23,8 +23,7 @@ mod start_socket;
 mod status;
 mod user;
 
-use crate::Running;
-use crate::cgroup::Stats;
+use crate::cgroup::stats::Stats;
 use error::{Error, Kind, Result};
 use folder::Folder;
 use kept::Kept;

@@ -12,7 +12,7 @@ mod process;
 mod root;
 pub(crate) mod stops;
 
-pub(crate) use stops::{GO, START, message};
+pub(crate) use stops::{GO, START, hear_go, message};
 
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan};

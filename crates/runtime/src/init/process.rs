@@ -4,10 +4,9 @@ use super::paths::make_dirs;
 use super::{At, Done, Payload, message};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text, UserNamespace};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, openat, statat};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
     CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_res_gid, set_thread_res_uid,

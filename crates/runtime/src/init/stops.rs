@@ -44,9 +44,13 @@ pub(super) fn when_mounted(plan: &Plan, report: BorrowedFd<'_>) -> Done {
 
 /// Waits for the launcher's word. Its end is ours.
 pub(super) fn wait(report: BorrowedFd<'_>) -> Done {
+    hear_go(report).at(Stage::Launcher, 0)
+}
+
+pub(crate) fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut word = [0; 1];
-    let (length, _) = sys::socket::receive(report, &mut word, RecvFlags::empty()).at(Stage::Launcher, 0)?;
-    if word[..length] == *GO { Ok(()) } else { Err(Errno::CONNRESET).at(Stage::Launcher, 0) }
+    let (length, _) = sys::socket::receive(report, &mut word, RecvFlags::empty())?;
+    if word[..length] == *GO { Ok(()) } else { Err(Errno::CONNRESET) }
 }
 
 /// Says that the container is created, and waits on its socket until somebody starts it: then that conversation is the
