@@ -13,6 +13,7 @@ pub mod process;
 pub mod read;
 pub mod remove;
 pub mod schedule;
+pub mod sealed;
 pub mod seccomp;
 pub mod shared;
 pub mod signal;
