@@ -7,7 +7,10 @@
 pub mod cgroup;
 mod compile;
 pub mod container;
+pub mod criu;
+pub mod example;
 mod failure;
+pub mod features;
 mod files;
 mod hooks;
 mod host;
