@@ -1,6 +1,7 @@
 //! Help pages, laid out as Docker's: usage, a sentence, other spellings, options.
 
 use crate::args::described;
+use crate::oci;
 use crate::usage::{self, Misuse};
 use crate::verbs::{self, GROUPS, VERBS, Verb};
 use clap::{Arg, Command};
@@ -25,6 +26,10 @@ pub(crate) fn page(words: &[String], width: usize) -> Result<String, Misuse> {
         [name, ..] => {
             if let Some(verb) = verbs::find(name) {
                 return Ok(of_verb(verb, width));
+            }
+            if name == oci::NAME {
+                return oci::page_of(words.get(1).copied())
+                    .map_err(|error| Misuse { text: crate::console::describe(&error), code: crate::exit::FAILURE });
             }
             if name == "help" {
                 return Ok("Usage:  isolazi help [COMMAND]\n\nHelp about a command\n".to_owned());
@@ -52,7 +57,8 @@ fn overview() -> String {
     let verbs = VERBS.iter().map(|verb| (verb.name, verb.about));
     text.push_str(&two_columns(verbs.chain([("help", "Help about a command")])));
     text.push_str("\nManagement Commands:\n");
-    text.push_str(&two_columns(GROUPS.iter().map(|group| (group.name, group.about))));
+    let groups = GROUPS.iter().map(|group| (group.name, group.about));
+    text.push_str(&two_columns(groups.chain([(oci::NAME, oci::ABOUT)])));
     text.push_str("\nGlobal Options:\n");
     let mut flags = crate::dispatch::global_flags();
     flags.push(crate::args::switch("version", "Print version information and quit").short('v'));

@@ -3,10 +3,11 @@
 //! The only crate that writes to the standard streams, reads the environment or knows a terminal.
 //!
 //! ```text
-//! main → start (descriptors, umask) → dispatch (which command?) → commands::<verb>
-//!                                                                   ├ container   flags → api::Create    (pure)
-//!                                                                   ├ attach      this terminal ⇄ monitor
-//!                                                                   └ screen      tables, templates, progress
+//! main → run ─┬─► start (descriptors, umask) → dispatch (which command?) → commands::<verb>
+//!             │                                                       ├ container   flags → api::Create    (pure)
+//!             │                                                       ├ attach      this terminal ⇄ monitor
+//!             │                                                       └ screen      tables, templates, progress
+//!             └─► oci          the command line of an OCI runtime
 //! ```
 
 mod args;
@@ -18,6 +19,7 @@ mod dispatch;
 mod door;
 mod exit;
 mod help;
+mod oci;
 mod screen;
 mod surroundings;
 mod usage;
@@ -32,8 +34,19 @@ pub fn cli() -> clap::Command {
 
 /// Runs the command line; `arguments` begin with the program's name.
 pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let mut arguments = arguments.into_iter();
+    let called = arguments.next().and_then(|program| oci::called_as(&program));
+    let mut words: Vec<OsString> = arguments.collect();
+    if let Some(called) = called {
+        return oci::run(called, words);
+    }
+    // Before anything is begun: engines call it for every act.
+    if words.first().is_some_and(|word| word == oci::NAME) {
+        words.remove(0);
+        return oci::run(oci::BY_COMMAND, words);
+    }
     start();
-    dispatch::dispatch(arguments.into_iter().skip(1).collect())
+    dispatch::dispatch(words)
 }
 
 /// The first act: what we inherited reaches no child, and what we create has the modes we give it. (The standard

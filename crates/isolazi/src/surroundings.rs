@@ -107,6 +107,20 @@ fn passwd_home(uid: u32) -> Option<PathBuf> {
     home_in(&std::fs::read_to_string("/etc/passwd").ok()?, uid).map(PathBuf::from)
 }
 
+/// The name of that user in passwd(5), if there is one.
+pub(crate) fn user_name(uid: u32) -> Option<String> {
+    name_in(&std::fs::read_to_string("/etc/passwd").ok()?, uid).map(str::to_owned)
+}
+
+/// The name of the first entry with this user id.
+fn name_in(passwd: &str, uid: u32) -> Option<&str> {
+    passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then_some(name)
+    })
+}
+
 /// The home directory of the first entry with this user id.
 fn home_in(passwd: &str, uid: u32) -> Option<&str> {
     passwd.lines().find_map(|line| {
@@ -126,6 +140,7 @@ mod tests {
         assert_eq!(home_in(passwd, 0), Some("/root"));
         assert_eq!(home_in(passwd, 1000), Some("/home/me"));
         assert_eq!((home_in(passwd, 7), home_in(passwd, 8), home_in(passwd, 9)), (None, None, None));
+        assert_eq!((name_in(passwd, 0), name_in(passwd, 7), name_in(passwd, 9)), (Some("root"), Some("bad"), None));
     }
 
     #[test]

@@ -73,7 +73,7 @@ pub(crate) fn unknown_command<'a>(path: &str, name: &str, known: impl Iterator<I
 }
 
 /// The known word that differs least, if it differs little.
-fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     let limit = match word.chars().count() {
         0 | 1 => 0,
         2..=4 => 1,

@@ -131,5 +131,6 @@ pub(crate) fn tree() -> Command {
         }
         root = root.subcommand(parent);
     }
+    root = root.subcommand(crate::oci::tree());
     root.subcommand(Command::new("help").about("Help about a command").arg(clap::Arg::new("COMMAND").num_args(0..)))
 }

@@ -10,7 +10,7 @@
 //! move: what cannot be sent or written yet is kept, and its source is not read meanwhile.
 
 pub(crate) mod detach_keys;
-mod output;
+pub(crate) mod output;
 pub(crate) mod terminal;
 
 use crate::console::Stream;
@@ -29,7 +29,7 @@ use sys::signal::{Inbox, number};
 
 /// Signals that are handed on. Left out: what stops and continues this process (job control is the shell's), and
 /// `SIGWINCH` without a terminal (a server may take it for an order; this window is none of its business).
-const FORWARDED: [u8; 7] =
+pub(crate) const FORWARDED: [u8; 7] =
     [number::HUP, number::INT, number::QUIT, number::USR1, number::USR2, number::ALRM, number::TERM];
 /// Signals that end us while the terminal is raw: keys are the payload's, so these come from elsewhere and mean that
 /// this terminal or its user is gone. The payload has a terminal of its own and goes on.

@@ -15,7 +15,7 @@ const CURRENT: u64 = u64::MAX;
 
 /// One of our standard streams.
 #[derive(Debug)]
-pub(super) struct Output {
+pub(crate) struct Output {
     stream: Stream,
     way: Way,
     waiting: Vec<u8>,
@@ -38,7 +38,7 @@ enum Way {
 
 impl Output {
     /// Looks at what the stream is.
-    pub(super) fn new(stream: Stream) -> Self {
+    pub(crate) fn new(stream: Stream) -> Self {
         let kind = rustix::fs::fstat(stream.fd()).map(|stat| FileType::from_raw_mode(stat.st_mode));
         let way = match kind {
             Ok(FileType::Fifo) => Way::NoWait,
@@ -50,18 +50,18 @@ impl Output {
     }
 
     /// Is there something that could not be written yet?
-    pub(super) fn is_waiting(&self) -> bool {
+    pub(crate) fn is_waiting(&self) -> bool {
         self.done < self.waiting.len()
     }
 
     /// Forgets what waits: nobody will read it.
-    pub(super) fn abandon(&mut self) {
+    pub(crate) fn abandon(&mut self) {
         self.waiting.clear();
         self.done = 0;
     }
 
     /// Writes what waits and then `bytes`; keeps what the stream does not take.
-    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), Errno> {
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<(), Errno> {
         while self.is_waiting() {
             match self.some(&self.waiting[self.done..])? {
                 0 => break,

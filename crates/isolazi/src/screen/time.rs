@@ -42,6 +42,11 @@ pub(crate) fn parse_point(text: &str, now: Timestamp, zone: &jiff::tz::TimeZone)
 }
 
 /// Go's durations, as far as people type them: `1h30m`, `90s`, `500ms`.
+pub(crate) fn span(text: &str) -> Option<std::time::Duration> {
+    span_ms(text).and_then(|ms| u64::try_from(ms).ok()).map(std::time::Duration::from_millis)
+}
+
+/// The same in milliseconds.
 fn span_ms(text: &str) -> Option<i64> {
     let mut rest = text;
     let mut total = 0i64;

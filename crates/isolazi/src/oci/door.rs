@@ -1,0 +1,119 @@
+//! What every command gets: the runtime, a way to talk, and the caller's environment as far as it concerns a container.
+
+use super::Called;
+use super::log::Log;
+use super::words::Words;
+use crate::console::Console;
+use error::{Error, Kind, Result, ResultExt};
+use runtime::container::Runtime;
+use std::env;
+use std::path::{Path, PathBuf};
+
+/// The folder of states below the system's or the user's runtime folder.
+const STATES: &str = "isolazi-oci";
+
+/// A command's view of the world.
+pub(super) struct Door<'a> {
+    /// How the program was called.
+    pub called: Called,
+    /// Options before the command.
+    pub globals: Words,
+    /// Where failures go that do not end the command.
+    pub log: &'a Log,
+    /// Results.
+    pub console: Console,
+}
+
+impl Door<'_> {
+    /// The runtime that the options before the command describe.
+    pub(super) fn runtime(&self) -> Result<Runtime> {
+        let systemd = match self.globals.text("cgroup-manager")? {
+            None | Some("cgroupfs") => self.globals.on("systemd-cgroup"),
+            Some("systemd") => true,
+            Some("disabled") => {
+                let message = "option `--cgroup-manager`: containers without a cgroup are not supported";
+                return Err(Error::new(Kind::Unsupported, message));
+            }
+            Some(other) => {
+                let message = format!("option `--cgroup-manager`: `{other}` is neither cgroupfs nor systemd");
+                return Err(Error::invalid(message));
+            }
+        };
+        match self.globals.text("rootless")? {
+            None | Some("" | "auto" | "true" | "false" | "1" | "0") => {}
+            Some(other) => {
+                return Err(Error::invalid(format!("option `--rootless`: `{other}` is not true, false or auto")));
+            }
+        }
+        Ok(Runtime { root: self.root()?, systemd_cgroup: systemd })
+    }
+
+    fn root(&self) -> Result<PathBuf> {
+        let Some(root) = self.globals.one("root") else {
+            return default_root(is_real_root(), path("XDG_RUNTIME_DIR").as_deref());
+        };
+        let root = std::path::absolute(root).context(|| "option `--root`")?;
+        if root == Path::new("/") {
+            return Err(Error::invalid("option `--root`: `/` is no folder for states"));
+        }
+        Ok(root)
+    }
+}
+
+/// `NOTIFY_SOCKET`: where the service manager hears that a service is ready (sd_notify(3)).
+pub(super) fn notify_socket() -> Option<PathBuf> {
+    path("NOTIFY_SOCKET")
+}
+
+/// How many listening sockets the caller has handed to this very process (sd_listen_fds(3)).
+pub(super) fn listen_fds() -> u32 {
+    let number = |name| env::var(name).ok().and_then(|value| value.parse::<u32>().ok());
+    sockets_for(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
+}
+
+/// Sockets that were meant for another process are none of ours, though their descriptors may have come here, too.
+fn sockets_for(own_pid: u32, listen_pid: Option<u32>, listen_fds: Option<u32>) -> u32 {
+    listen_fds.filter(|_| listen_pid == Some(own_pid)).unwrap_or(0)
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// The system's runtime folder is the real root's; everybody else has one of their own.
+fn default_root(is_real_root: bool, runtime_folder: Option<&Path>) -> Result<PathBuf> {
+    match (is_real_root, runtime_folder) {
+        (true, _) => Ok(Path::new("/run").join(STATES)),
+        (false, Some(folder)) => Ok(folder.join(STATES)),
+        (false, None) => Err(Error::not_found("can't tell where to keep the containers' states")
+            .hint("set XDG_RUNTIME_DIR, or name a folder with `--root`")),
+    }
+}
+
+/// Root outside of all user namespaces?
+fn is_real_root() -> bool {
+    rustix::process::geteuid().is_root()
+        && sys::read::small(c"/proc/self/uid_map").is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listening_sockets_count_when_they_are_meant_for_us() {
+        assert_eq!(sockets_for(7, Some(7), Some(2)), 2);
+        assert_eq!(sockets_for(7, Some(8), Some(2)), 0);
+        assert_eq!((sockets_for(7, None, Some(2)), sockets_for(7, Some(7), None)), (0, 0));
+    }
+
+    #[test]
+    fn states_are_kept_where_others_cannot_reach() {
+        let xdg = Some(Path::new("/run/user/7"));
+        assert_eq!(default_root(true, xdg).unwrap(), Path::new("/run/isolazi-oci"));
+        assert_eq!(default_root(false, xdg).unwrap(), Path::new("/run/user/7/isolazi-oci"));
+        let error = default_root(false, None).unwrap_err();
+        assert_eq!(error.to_string(), "can't tell where to keep the containers' states");
+        assert_eq!(error.hints, ["set XDG_RUNTIME_DIR, or name a folder with `--root`"]);
+    }
+}

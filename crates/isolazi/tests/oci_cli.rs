@@ -1,0 +1,251 @@
+//! `isolazi oci` as engines call it: names, options, what is printed, what is logged, exit codes.
+
+use rustix::fs::{CWD, Mode, mkfifoat};
+use serde_json::Value;
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::symlink;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use testkit::{Isolazi, Output, finish};
+
+struct Runtime {
+    isolazi: Isolazi,
+    root: String,
+}
+
+fn runtime() -> Runtime {
+    let isolazi = Isolazi::new();
+    let root = isolazi.work().join("states").into_os_string().into_string().expect("a place's name is text");
+    fs::create_dir(&root).expect("the place is ours");
+    Runtime { isolazi, root }
+}
+
+impl Runtime {
+    /// `isolazi oci --root … <arguments>`
+    #[track_caller]
+    fn run(&self, arguments: &[&str]) -> Output {
+        self.isolazi.run(&[&["oci", "--root", &self.root], arguments].concat())
+    }
+
+    fn work(&self, name: &str) -> PathBuf {
+        self.isolazi.work().join(name)
+    }
+
+    /// A command that calls the program by another name.
+    fn called(&self, name: &str, arguments: &[&str]) -> Command {
+        let link = self.work(name);
+        if fs::symlink_metadata(&link).is_err() {
+            symlink(testkit::binary(), &link).expect("the place is ours");
+        }
+        let mut command = Command::new(link);
+        command.args(arguments).env_clear().env("XDG_RUNTIME_DIR", self.isolazi.runtime());
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    #[track_caller]
+    fn run_called(&self, name: &str, arguments: &[&str]) -> Output {
+        let child = self.called(name, arguments).spawn().expect("the binary is there");
+        finish(child, b"", std::time::Duration::from_secs(20))
+    }
+}
+
+#[test]
+fn the_programs_own_name_means_the_runtime() {
+    let runtime = runtime();
+    let version = env!("CARGO_PKG_VERSION");
+    for (name, first) in [
+        ("runc", format!("runc version {version}+isolazi\n")),
+        ("crun", format!("crun version {version}+isolazi\n")),
+        ("isolazi-oci", format!("isolazi-oci version {version}\n")),
+    ] {
+        for arguments in [&["--version"][..], &["-v"], &["version"], &["--systemd-cgroup", "--version"]] {
+            let text = runtime.run_called(name, arguments).ok();
+            assert!(text.starts_with(&first) && text.ends_with("spec: 1.3.0\n"), "{name} {arguments:?}: {text}");
+        }
+    }
+    let text = runtime.isolazi.run(&["oci", "--version"]).ok();
+    assert!(text.starts_with(&format!("isolazi-oci version {version}\n")), "{text}");
+    let text = runtime.run_called("runc", &["create", "--help"]).ok();
+    assert!(text.starts_with("Usage:  runc create [OPTIONS] ID\n"), "{text}");
+}
+
+#[test]
+fn help_is_the_same_on_every_way() {
+    let runtime = runtime();
+    let pages =
+        [&["help", "oci", "run"][..], &["oci", "help", "run"], &["oci", "run", "--help"], &["oci", "run", "-h"]];
+    let texts: Vec<String> = pages.iter().map(|words| runtime.isolazi.run(words).ok()).collect();
+    assert!(texts.iter().all(|text| *text == texts[0] && text.contains("\n  -b, --bundle DIR ")), "{texts:#?}");
+    let all = runtime.isolazi.run(&["oci"]).ok();
+    assert_eq!(all, runtime.isolazi.run(&["oci", "--help"]).ok());
+    assert!(all.contains("\n  checkpoint   Save a running container to files\n"), "{all}");
+}
+
+#[test]
+fn what_is_understood_is_printed_as_the_specification_says() {
+    let runtime = runtime();
+    let features: Value = serde_json::from_str(&runtime.run(&["features"]).ok()).unwrap();
+    assert_eq!((&features["ociVersionMin"], &features["ociVersionMax"]), (&"1.0.0".into(), &"1.3.0".into()));
+    assert_eq!(features["linux"]["mountExtensions"]["idmap"]["enabled"], true);
+    runtime
+        .run(&["features", "x"])
+        .fails(1, "Error: `isolazi oci features` takes at most 0 arguments\nHint: see `isolazi oci features --help`\n");
+}
+
+#[test]
+fn a_document_to_begin_with_is_written_and_never_written_over() {
+    let runtime = runtime();
+    let read = |name: &str| -> Value { serde_json::from_slice(&fs::read(runtime.work(name)).unwrap()).unwrap() };
+    assert_eq!(runtime.run(&["spec"]).ok(), "");
+    assert_eq!(read("config.json")["process"]["args"], serde_json::json!(["sh"]));
+    runtime.run(&["spec"]).fails(1, "Error: can't write `config.json`: file exists\n");
+    fs::create_dir(runtime.work("b")).unwrap();
+    runtime.run(&["spec", "-b", "b", "--rootless"]).succeeds();
+    assert_eq!(read("b/config.json")["linux"]["uidMappings"][0]["size"], 1);
+}
+
+#[test]
+fn containers_that_are_not_there_are_told_in_words_that_engines_look_for() {
+    let runtime = runtime();
+    for (arguments, code) in [
+        (&["state", "x"][..], 1),
+        (&["start", "x"], 1),
+        (&["kill", "--all", "x", "KILL"], 1),
+        (&["kill", "x", "0"], 1),
+        (&["delete", "x"], 1),
+        (&["pause", "x"], 1),
+        (&["resume", "x"], 1),
+        (&["ps", "-f", "json", "x"], 1),
+        (&["events", "--stats", "x"], 1),
+        (&["update", "--memory", "64m", "x"], 1),
+        (&["exec", "x", "sh"], 255),
+    ] {
+        let output = runtime.run(arguments);
+        let lines = output.stderr.lines().count();
+        assert_eq!((output.code, output.stdout.as_str(), lines), (code, "", 1), "{arguments:?} {output:?}");
+        assert!(output.stderr.contains("does not exist"), "{arguments:?} {output:?}");
+    }
+    assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
+    assert_eq!(runtime.run(&["list"]).ok(), "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
+    assert_eq!(runtime.run(&["list", "--format=json"]).ok(), "[]\n");
+}
+
+#[test]
+fn a_failure_is_one_line_of_the_log_in_the_format_asked_for() {
+    let runtime = runtime();
+    let (json, text) = (runtime.work("json.log"), runtime.work("text.log"));
+    let message = "unknown option `--nope`";
+    let log = ["--log", json.to_str().unwrap(), "--log-format", "json", "--debug"];
+    runtime.run(&[&log[..], &["create", "--nope", "x"]].concat()).fails(1, &format!("{message}\n"));
+    let line: Value = serde_json::from_slice(&fs::read(&json).unwrap()).expect("one value and no other");
+    assert_eq!((&line["level"], &line["msg"]), (&"error".into(), &message.into()));
+    assert!(line["time"].as_str().is_some_and(|time| time.len() == "2026-08-20T12:00:00Z".len()), "{line}");
+
+    let log = format!("--log=file:{}", text.display());
+    runtime.run(&[&log, "create", "--nope", "x"]).fails(1, &format!("{message}\n"));
+    runtime.run(&[&log, "exec", "x"]).fails(255, "exec args cannot be empty\n");
+    let lines = fs::read_to_string(&text).unwrap();
+    let lines: Vec<&str> = lines.lines().map(|line| line.split_once(' ').unwrap().1).collect();
+    assert_eq!(lines, [&format!("level=error msg=\"{message}\""), "level=error msg=\"exec args cannot be empty\""]);
+
+    let output = runtime.run(&["--log-format=json", "create", "--nope", "x"]);
+    assert!(output.stderr.starts_with("{\"level\":\"error\",\"msg\":\"unknown option"), "{output:?}");
+    // A success says nothing.
+    runtime.run(&["--log", runtime.work("empty.log").to_str().unwrap(), "features"]).succeeds();
+    assert_eq!(fs::read(runtime.work("empty.log")).unwrap(), b"");
+}
+
+#[test]
+fn wrong_command_lines_fail_before_anything_is_done() {
+    let runtime = runtime();
+    let hint = |command: &str| format!("Hint: see `isolazi oci{command} --help`\n");
+    for (arguments, complaint) in [
+        (
+            &["--log=/nonexistent/x", "create", "x"][..],
+            "can't open the log file `/nonexistent/x`: no such file or directory\n".into(),
+        ),
+        (&["--log-format=xml", "create", "x"], "invalid log-format: `xml` is neither text nor json\n".into()),
+        (
+            &["--log", "syslog:x", "features"],
+            "option `--log`: `syslog:x` is no file, and only files are written\n".into(),
+        ),
+        (&["--nope", "create", "x"], format!("unknown option `--nope`\n{}", hint(""))),
+        (&["craete", "x"], format!("unknown command `craete`\nHint: did you mean `isolazi oci create`?\n{}", hint(""))),
+        (&["create"], format!("`isolazi oci create` needs at least 1 argument\n{}", hint(" create"))),
+        (&["state", "a", "b"], format!("`isolazi oci state` takes at most 1 argument\n{}", hint(" state"))),
+        (&["kill", "a", "NONSENSE"], "invalid signal: NONSENSE\n".into()),
+        (&["list", "-f", "xml"], "invalid format option `xml`: it is table or json\n".into()),
+        (&["--rootless=maybe", "state", "x"], "option `--rootless`: `maybe` is not true, false or auto\n".into()),
+        (
+            &["--cgroup-manager=x", "state", "x"],
+            "option `--cgroup-manager`: `x` is neither cgroupfs nor systemd\n".into(),
+        ),
+        (&["--root=/", "state", "x"], "option `--root`: `/` is no folder for states\n".into()),
+        (&["state", ""], "container id cannot be empty or other than UTF-8\n".into()),
+        (&["events", "--interval=0s", "x"], "option `--interval`: `0s` is no time such as 5s or 1m30s\n".into()),
+        (&["run", "--console-socket", "/s", "x"], {
+            "cannot use console socket if the runtime will not detach or allocate tty\nHint: add `--detach`, or leave \
+             `--console-socket` out\n"
+                .into()
+        }),
+    ] {
+        runtime.run(arguments).fails(1, &format!("Error: {complaint}"));
+    }
+}
+
+/// CVE-2019-5736: a payload that gets hold of `/proc/<pid>/exe` of the runtime must not be able to write to it. The
+/// runtime is held where it waits for a process to be read from a FIFO, before it enters a container.
+#[test]
+fn what_enters_a_container_runs_from_a_sealed_place_with_all_that_it_was_given() {
+    let runtime = runtime();
+    let fifo = runtime.work("process");
+    mkfifoat(CWD, &fifo, Mode::RWXU).unwrap();
+    let arguments = ["--root", &runtime.root, "exec", "--process", fifo.to_str().unwrap(), "missing"];
+    // By a shell, which hands on a descriptor 7.
+    let mut shell = runtime.called("runc", &[]);
+    let program = shell.get_program().to_owned();
+    shell = Command::new("sh");
+    shell.args(["-c", "exec \"$@\" 7</dev/zero", "sh"]).arg(program).args(arguments);
+    shell.env("MARK", "kept").stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = shell.spawn().unwrap();
+    let mut process = fs::File::options().write(true).open(&fifo).unwrap(); // waits until it reads
+    let proc = PathBuf::from(format!("/proc/{}", child.id()));
+
+    assert_eq!(fs::read_link(proc.join("exe")).unwrap(), PathBuf::from("/"));
+    let refused = fs::File::options().write(true).open(proc.join("exe")).unwrap_err();
+    assert!(matches!(refused.raw_os_error(), Some(30 | 26)), "EROFS or ETXTBSY, not {refused}");
+    let cmdline = String::from_utf8(fs::read(proc.join("cmdline")).unwrap()).unwrap();
+    let name = runtime.work("runc");
+    let expected = [&[name.to_str().unwrap()][..], &arguments].concat();
+    assert_eq!(cmdline.trim_end_matches('\0').split('\0').collect::<Vec<_>>(), expected);
+    assert!(
+        String::from_utf8(fs::read(proc.join("environ")).unwrap()).unwrap().split('\0').any(|one| one == "MARK=kept")
+    );
+    assert_eq!(fs::read_to_string(proc.join("comm")).unwrap(), "runc\n");
+    assert_eq!(fs::read_link(proc.join("fd/7")).unwrap(), PathBuf::from("/dev/zero"));
+
+    process.write_all(b"{\"cwd\":\"/\",\"args\":[\"sh\"]}").unwrap();
+    drop(process);
+    let output = finish(child, b"", std::time::Duration::from_secs(20));
+    assert_eq!(output.code, 255, "{output:?}");
+    assert!(output.stderr.contains("does not exist"), "{output:?}");
+}
+
+#[test]
+fn documents_that_are_none_are_refused_by_their_name() {
+    let runtime = runtime();
+    fs::write(runtime.work("p.json"), "{\"args\": 1}").unwrap();
+    let output = runtime.run(&["exec", "-p", "p.json", "x"]);
+    assert_eq!(output.code, 255);
+    assert!(
+        output.stderr.starts_with("Error: can't read `p.json`: invalid type: integer `1`, expected a sequence"),
+        "{output:?}"
+    );
+    let output = runtime.run(&["update", "--resources=-", "x"]); // standard input is empty
+    assert!(output.stderr.starts_with("Error: can't read `-`: EOF while parsing"), "{output:?}");
+    runtime
+        .run(&["exec", "-p", "none.json", "x"])
+        .fails(255, "Error: can't read `none.json`: no such file or directory\n");
+}
