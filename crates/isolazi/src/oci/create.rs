@@ -18,7 +18,8 @@ pub(super) fn create(door: &mut Door, words: &Words) -> Result<u8> {
 
 /// `start ID`
 pub(super) fn start(door: &mut Door, words: &Words) -> Result<u8> {
-    door.runtime()?.start(words.id()?)?;
+    let warnings = door.runtime()?.start(words.id()?)?;
+    door.warn(&warnings);
     Ok(SUCCESS)
 }
 
@@ -28,16 +29,19 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     let places = Places::of(words)?;
     let what = places.create(words)?;
     if words.on("detach") {
-        return run_detached(&runtime, &what);
+        return run_detached(door, &runtime, &what);
     }
     wait(door, words, &runtime, what.id, || runtime.run(&what))
 }
 
 /// Nobody waits: what must hold of a `create` (a terminal needs somebody who takes it) must hold here, too.
-fn run_detached(runtime: &Runtime, what: &Create<'_>) -> Result<u8> {
+fn run_detached(door: &Door, runtime: &Runtime, what: &Create<'_>) -> Result<u8> {
     runtime.create(what)?;
     match runtime.start(what.id) {
-        Ok(()) => Ok(SUCCESS),
+        Ok(warnings) => {
+            door.warn(&warnings);
+            Ok(SUCCESS)
+        }
         Err(error) => {
             // The failure that the caller asked about is the first one; what is left can still be deleted by name.
             let _ = runtime.delete(what.id, true);
@@ -59,7 +63,7 @@ pub(super) fn wait(
     let code = foreground::run(|| start().inspect(|_| started = true));
     if started && !(words.on("keep") && code.is_ok()) {
         match runtime.delete(id, true) {
-            Ok(()) => {}
+            Ok(warnings) => door.warn(&warnings),
             // `delete` by somebody else, while we waited.
             Err(error) if error.kind == Kind::NotFound => {}
             Err(error) => door.log.warn(&error),

@@ -48,6 +48,13 @@ impl Door<'_> {
         Ok(Runtime { root: self.root()?, systemd_cgroup: systemd })
     }
 
+    /// What went wrong without ending the command.
+    pub(super) fn warn(&self, warnings: &[Error]) {
+        for warning in warnings {
+            self.log.warn(warning);
+        }
+    }
+
     fn root(&self) -> Result<PathBuf> {
         let Some(root) = self.globals.one("root") else {
             return default_root(is_real_root(), path("XDG_RUNTIME_DIR").as_deref());

@@ -6,8 +6,9 @@ use super::words::Words;
 use crate::exit::SUCCESS;
 use crate::screen::time::span;
 use error::{Error, Result, ResultExt};
-use runtime::cgroup::Stats;
-use runtime::container::{Event, OomWatch};
+use runtime::cgroup::stats::Stats;
+use runtime::cgroup::{OomEvent, OomWatch};
+use rustix::fd::AsFd;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use serde::Serialize;
@@ -38,9 +39,12 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     let mut next = Instant::now() + interval;
     while !door.console.is_broken() {
         if is_ready(&watch, next.saturating_duration_since(Instant::now()))? {
-            match watch.read()? {
-                Event::Oom => say(door, &Line { kind: "oom", id, data: None })?,
-                Event::Gone => break,
+            let events = watch.read()?;
+            for _ in events.iter().filter(|event| **event == OomEvent::Oom) {
+                say(door, &Line { kind: "oom", id, data: None })?;
+            }
+            if events.contains(&OomEvent::Gone) {
+                break;
             }
         }
         if Instant::now() < next {
@@ -60,7 +64,7 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
 /// Has something happened, after that long at most?
 fn is_ready(watch: &OomWatch, wait: Duration) -> Result<bool> {
     let wait = Timespec::try_from(wait).unwrap_or(Timespec { tv_sec: i64::MAX, tv_nsec: 0 });
-    match poll(&mut [PollFd::from_borrowed_fd(watch.fd(), PollFlags::IN | PollFlags::PRI)], Some(&wait)) {
+    match poll(&mut [PollFd::from_borrowed_fd(watch.as_fd(), PollFlags::IN | PollFlags::PRI)], Some(&wait)) {
         Ok(count) => Ok(count > 0),
         Err(Errno::INTR) => Ok(false),
         Err(errno) => Err(std::io::Error::from(errno)).context(|| "can't wait for events"),

@@ -22,7 +22,11 @@ pub(super) fn kill(door: &mut Door, words: &Words) -> Result<u8> {
 /// `delete ID`
 pub(super) fn delete(door: &mut Door, words: &Words) -> Result<u8> {
     let runtime = door.runtime()?;
-    each(&runtime, words, |id| runtime.delete(id, words.on("force")))
+    each(&runtime, words, |id| {
+        let warnings = runtime.delete(id, words.on("force"))?;
+        door.warn(&warnings);
+        Ok(())
+    })
 }
 
 /// `pause ID`

@@ -10,6 +10,7 @@
 //! `state.json` names the cgroups before they are made, and the init's process id before it goes on from its birth: a
 //! runtime that is killed leaves nothing that `delete --force` would not find. The status is derived from what is there.
 
+mod checkpoint;
 mod config;
 mod create;
 mod delete;

@@ -24,6 +24,8 @@ const FIRST_FD: u32 = 3;
 pub(super) fn enter_session(plan: &ProcessPlan) -> Done {
     setsid().at(Stage::Session, 0)?;
     sys::process::reset_signals().at(Stage::Session, 1)?;
+    // What is made for the container has the modes that the plan says.
+    umask(Mode::empty());
     if plan.new_keyring { sys::process::join_new_session_keyring().at(Stage::Session, 2) } else { Ok(()) }
 }
 
@@ -342,9 +344,10 @@ fn keep_only<'a>(
 ) -> Result<(OwnedFd, Option<(OwnedFd, &'a sys::shared::Text)>), Errno> {
     let first = FIRST_FD + plan.kept_fds;
     // First out of the way of each other, then into place.
-    let report = rustix::io::fcntl_dupfd_cloexec(payload.report, i32::try_from(first + 2).map_err(|_| Errno::BADF)?)?;
+    let aside = rustix::io::fcntl_dupfd_cloexec(payload.report, i32::try_from(first + 2).map_err(|_| Errno::BADF)?)?;
     let agent = payload.listener.map(|(agent, state)| Ok((sys::limits::move_to(agent, first + 1)?, state))).transpose()?;
-    let report = sys::limits::move_to(report.as_fd(), first)?;
+    let report = sys::limits::move_to(aside.as_fd(), first)?;
+    drop(aside);
     sys::process::close_range(first + 1 + u32::from(agent.is_some()), sys::process::Range::Close)?;
     for number in FIRST_FD..first {
         keep(number)?;
