@@ -5,7 +5,7 @@
 //! are looked at, as others may have used v1's.
 
 use super::dir::Dir;
-use super::paths::Paths;
+use super::paths::{Paths, below};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, openat};
@@ -70,12 +70,18 @@ impl Paths {
         Ok(false)
     }
 
-    /// Only v1's.
-    pub(super) fn thaw_v1(&self) -> Result<()> {
-        for freezer in self.freezers()? {
-            if let Freezer::V1(dir) = freezer {
-                let written = dir.write("freezer.state", "THAWED").map_err(std::io::Error::from);
-                written.context(|| "can't thaw the container's processes")?;
+    /// Lets go what v1's freezer holds, here and in cgroups below, which a payload may have frozen itself: such processes
+    /// do not die before.
+    pub(super) fn release_killed(&self) -> Result<()> {
+        let Some(place) = self.v1("freezer") else { return Ok(()) };
+        for path in below(&place.path())? {
+            match Dir::open(&path).and_then(|dir| dir.write("freezer.state", "THAWED")) {
+                // Gone meanwhile.
+                Ok(()) | Err(Errno::NOENT | Errno::NODEV) => {}
+                Err(errno) => {
+                    let failed = Err(std::io::Error::from(errno));
+                    return failed.context(|| format!("can't thaw the cgroup `{}`", path.display()));
+                }
             }
         }
         Ok(())

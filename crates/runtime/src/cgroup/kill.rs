@@ -20,14 +20,16 @@ impl Paths {
     /// first, so that none forks in between, and those that were not frozen before go on afterwards.
     pub fn kill_all(&self, signal: u8) -> Result<()> {
         if signal == KILL && self.kill_through_file()? {
-            // What v1's freezer holds does not die before it is let go.
-            return self.thaw_v1();
+            return self.release_killed();
         }
         let was_frozen = self.is_frozen()?;
         let can_freeze = was_frozen || self.freeze().is_ok();
         let sent = self.signal_each(signal, if can_freeze { 1 } else { ROUNDS });
         if can_freeze && (!was_frozen || signal == KILL) {
             self.thaw()?;
+        }
+        if signal == KILL {
+            self.release_killed()?;
         }
         sent
     }

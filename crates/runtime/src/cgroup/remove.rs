@@ -1,6 +1,5 @@
 //! Takes cgroups away, with the processes and cgroups in them.
 
-use super::dir::Dir;
 use super::kill::KILL;
 use super::paths::{Paths, below};
 use super::place::{Place, Version};
@@ -55,9 +54,6 @@ fn tree(path: &Path) -> Result<()> {
         let here = Place { version: Version::V2, controllers: Vec::new(), mount: path.to_owned(), dir: "".into() };
         Paths { places: vec![here], systemd_unit: None }.kill_all(KILL)?;
         for dir in below(path)? {
-            // A payload may have frozen a part of itself (v1), which then does not die. Where the file is missing, or
-            // the cgroup is gone, there is nothing to thaw.
-            let _ = Dir::open(&dir).and_then(|dir| dir.write("freezer.state", "THAWED"));
             if dir == path {
                 continue;
             }
