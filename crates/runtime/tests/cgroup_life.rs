@@ -39,6 +39,48 @@ fn there_is_one_in_each_hierarchy_and_a_process_is_in_all() {
 }
 
 #[test]
+fn a_thread_joins_v1_by_itself() {
+    let group = Group::new(&here(), json!({}));
+    let own = "/proc/thread-self/cgroup";
+    let before = std::fs::read_to_string(own).unwrap();
+    for file in group.cgroup.task_files().unwrap() {
+        rustix::io::write(file, b"0").unwrap();
+    }
+    let inside = std::fs::read_to_string(own).unwrap();
+    let name = format!(":/{}", group.paths.places[0].dir.display());
+    assert_eq!(inside.lines().filter(|line| line.ends_with(&name)).count(), here().v1.len(), "{inside}");
+    for hierarchy in here().v1 {
+        std::fs::write(hierarchy.own.join("tasks"), "0").unwrap();
+    }
+    assert_eq!(std::fs::read_to_string(own).unwrap(), before);
+}
+
+#[test]
+fn below_processes_v2_passes_no_controllers_and_that_is_said() {
+    let group = Group::new(&only_v2(), json!({}));
+    let _shell = group.start("sleep 60");
+    let path = format!("/{}/below", group.paths.places[0].dir.display());
+    let limits = resources(json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 0}]}));
+    let hybrid =
+        Hierarchies { v1: only_v1().v1.into_iter().filter(|one| one.controllers == ["pids"]).collect(), ..here() };
+    let error = make(&plan(&hybrid, &path, "id", &limits, Driver::Cgroupfs).unwrap()).unwrap_err();
+    assert_eq!(error.kind, error::Kind::Conflict);
+    assert!(error.to_string().contains("can't pass the cgroup controller `hugetlb`"), "{error}");
+    assert!(error.to_string().ends_with("processes live in it"), "{error}");
+    // Without a limit there is no need for the controller.
+    make(&plan(&only_v2(), &path, "id", &resources(json!({})), Driver::Cgroupfs).unwrap()).unwrap();
+}
+
+#[test]
+fn v2_counts_time_and_pressure_whatever_its_controllers() {
+    let group = Group::new(&only_v2(), json!({}));
+    assert!(group.run("i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done").2.success());
+    let cpu = group.paths.stats().unwrap().cpu;
+    assert!(cpu.usage.total > 1_000_000 && cpu.usage.user > 0, "{cpu:?}");
+    assert!(cpu.psi.is_some());
+}
+
+#[test]
 fn one_with_processes_in_it_is_not_taken_over_and_an_empty_one_is() {
     let path = format!("/{}", name());
     let plan = plan(&here(), &path, "id", &resources(json!({})), Driver::Cgroupfs).unwrap();

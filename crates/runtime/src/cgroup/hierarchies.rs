@@ -178,7 +178,7 @@ mod tests {
         assert_eq!(shown(mountinfo, "0::/docker/a/b\n"), ["v2 /sys/fs/cgroup /sys/fs/cgroup/b"]);
         assert_eq!(shown(mountinfo, "0::/docker/a\n"), ["v2 /sys/fs/cgroup /sys/fs/cgroup"]);
         assert_eq!(shown(mountinfo, "0::/../x\n"), ["v2 /sys/fs/cgroup /sys/fs/cgroup"]);
-        assert_eq!(shown(&mountinfo.lines().next().unwrap(), "0::/\n"), ["v2 /mnt/my cgroup /mnt/my cgroup"]);
+        assert_eq!(shown(mountinfo.lines().next().unwrap(), "0::/\n"), ["v2 /mnt/my cgroup /mnt/my cgroup"]);
         assert_eq!(shown("", "0::/\n"), [] as [String; 0]);
     }
 }

@@ -6,7 +6,8 @@ use super::place::Version;
 use super::plan::{CgroupPlan, Driver, Group};
 use super::{apply, enable, remove};
 use error::{Error, Kind, Result, ResultExt};
-use rustix::fd::BorrowedFd;
+use rustix::fd::{BorrowedFd, OwnedFd};
+use rustix::fs::{Mode, OFlags, openat};
 use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 
@@ -78,9 +79,22 @@ impl Cgroup {
         self.of(Version::V2).try_for_each(|dir| add(dir, pid))
     }
 
-    /// Moves a process into those of v1: one that was started in [`v2_fd`](Self::v2_fd) is in v2's already.
+    /// Moves a process into those of v1: one that was started in [`v2_fd`](Self::v2_fd) is in v2's already. A process
+    /// of our own joins quicker by [`task_files`](Self::task_files).
     pub fn add_to_v1(&self, pid: Pid) -> Result<()> {
         self.of(Version::V1).try_for_each(|dir| add(dir, pid))
+    }
+
+    /// The `tasks` files of v1, open for writing: a process of one thread that writes `0` into each has joined.
+    ///
+    /// It is what a new process should do between clone and exec. The kernel then need not stop forks and exits on the
+    /// whole machine (`cgroup_threadgroup_rwsem`), for which [`add`](Self::add) waits several milliseconds.
+    pub fn task_files(&self) -> Result<Vec<OwnedFd>> {
+        let open = |dir: &Dir| {
+            let opened = openat(dir.as_fd(), "tasks", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty());
+            opened.map_err(std::io::Error::from).context(|| format!("can't open `{}/tasks`", dir.path.display()))
+        };
+        self.of(Version::V1).map(open).collect()
     }
 
     /// Where they are.

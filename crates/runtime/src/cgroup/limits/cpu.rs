@@ -14,6 +14,10 @@ pub(super) fn time(section: &mut Section, cpu: &Cpu, current: &Current) -> Resul
     if quota.is_some_and(|quota| quota < -1) {
         return Err(invalid("cpu.quota", "is neither a number of microseconds nor -1"));
     }
+    // While a cgroup is idle it takes no weight, and while it gets one it must not be idle.
+    if cpu.idle == Some(0) {
+        section.set_or(Refusal::Harmless, "cpu.idle", "cpu.idle", 0);
+    }
     match section.version {
         Version::V1 => {
             if let Some(shares) = shares {
@@ -42,10 +46,8 @@ pub(super) fn time(section: &mut Section, cpu: &Cpu, current: &Current) -> Resul
             maximum(section, quota, period, current);
         }
     }
-    match cpu.idle {
-        Some(0) => section.set_or(Refusal::Harmless, "cpu.idle", "cpu.idle", 0),
-        Some(idle) => section.set("cpu.idle", "cpu.idle", idle),
-        None => {}
+    if let Some(idle) = cpu.idle.filter(|idle| *idle != 0) {
+        section.set("cpu.idle", "cpu.idle", idle);
     }
     realtime(section, cpu)
 }

@@ -43,8 +43,8 @@ fn usage(dir: &Dir, stats: &mut Stats) -> Result<()> {
     let usage = &mut stats.cpu.usage;
     (usage.user, usage.kernel) = (time("user"), time("system"));
     usage.total = number(dir, "cpuacct.usage")?;
-    let numbers = |text: String| text.split_whitespace().filter_map(|word| word.parse().ok()).collect();
-    usage.percpu = numbers(optional(dir, "cpuacct.usage_percpu")?);
+    let percpu = optional(dir, "cpuacct.usage_percpu")?;
+    usage.percpu = percpu.split_whitespace().filter_map(|word| word.parse().ok()).collect();
     // A head, and then for each processor: number, user, system.
     for line in optional(dir, "cpuacct.usage_all")?.lines().skip(1) {
         let words: Vec<u64> = line.split_whitespace().filter_map(|word| word.parse().ok()).collect();
