@@ -131,7 +131,7 @@ fn a_process_can_join_a_new_cpuset_below_new_ones() {
 #[test]
 fn a_disk_gives_no_more_than_its_rate() {
     let file = std::env::temp_dir().join(name());
-    std::fs::write(&file, vec![7; MIB as usize]).unwrap();
+    std::fs::write(&file, vec![7; 1 << 20]).unwrap();
     std::fs::File::open(&file).unwrap().sync_all().unwrap();
     let device = std::fs::metadata(&file).unwrap().dev();
     let (major, minor) = (rustix::fs::major(device), rustix::fs::minor(device));

@@ -58,13 +58,15 @@ impl Rule {
 
 /// What every container with rules may do besides, after all its rules: the devices of config-linux.md ("Default
 /// Devices"), `/dev/net/tun` as runc and crun have it, and making nodes of any kind, which are of no use by themselves.
+///
+/// A container's `/dev/console` is a pty; 5:1 would be the host's console, and is not among them (as in runc).
 pub fn defaults() -> Vec<DeviceRule> {
     let rule = |kind: &str, major, minor, access: &str| {
         let (kind, access) = (kind.to_owned(), access.to_owned());
         DeviceRule { allow: true, kind, major, minor, access }
     };
-    // null, zero, full, random, urandom; tty, console, ptmx; every pts; tun.
-    let numbers = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 1), (5, 2)];
+    // null, zero, full, random, urandom; tty, ptmx; every pts; tun.
+    let numbers = [(1, 3), (1, 5), (1, 7), (1, 8), (1, 9), (5, 0), (5, 2)];
     let mut rules = vec![rule("c", None, None, "m"), rule("b", None, None, "m")];
     rules.extend(numbers.map(|(major, minor)| rule("c", Some(major), Some(minor), "rwm")));
     rules.extend([rule("c", Some(136), None, "rwm"), rule("c", Some(10), Some(200), "rwm")]);
