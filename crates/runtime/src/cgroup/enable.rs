@@ -39,8 +39,18 @@ pub(super) fn controllers(group: &Group, leaf: &Dir) -> Result<()> {
                 return Err(Error::new(Kind::Unsupported, message));
             }
         }
+        if asked.is_empty() {
+            continue;
+        }
+        if has_processes(dir)? {
+            return match asked.iter().find(|name| group.needs(&name[1..])) {
+                Some(name) => Err(not_passed(dir, &name[1..], Errno::BUSY)),
+                // Then nothing is counted here, and nothing limited.
+                None => Ok(()),
+            };
+        }
         // All at once is quickest, but one that can't be makes all fail.
-        if asked.is_empty() || dir.write("cgroup.subtree_control", &asked.join(" ")).is_ok() {
+        if dir.write("cgroup.subtree_control", &asked.join(" ")).is_ok() {
             continue;
         }
         for name in &asked {
@@ -51,6 +61,18 @@ pub(super) fn controllers(group: &Group, leaf: &Dir) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Do processes live in a cgroup other than the top? The kernel would refuse most controllers below it, and others,
+/// such as `pids`, would make it a threaded domain, below which no process can live (cgroups(7), "Thread mode").
+fn has_processes(dir: &Dir) -> Result<bool> {
+    if dir.read("cgroup.type").is_err_and(|errno| errno == Errno::NOENT) {
+        return Ok(false); // only the top has no such file
+    }
+    match dir.read("cgroup.procs") {
+        Err(Errno::OPNOTSUPP) => Ok(true), // threaded already
+        _ => Ok(!dir.text("cgroup.procs")?.is_empty()),
+    }
 }
 
 fn not_passed(dir: &Dir, name: &str, errno: Errno) -> Error {

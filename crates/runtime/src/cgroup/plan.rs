@@ -78,7 +78,11 @@ pub fn plan(
     driver: Driver,
 ) -> Result<CgroupPlan> {
     hierarchies.some()?;
-    let places = place::places(hierarchies, cgroups_path, id)?;
+    plan_at(place::places(hierarchies, cgroups_path, id)?, resources, driver)
+}
+
+/// The same where it is known which directories they are.
+pub(super) fn plan_at(places: Vec<Place>, resources: &Resources, driver: Driver) -> Result<CgroupPlan> {
     let writes = limits::writes(&places, resources, &Current::default())?;
     let controllers_in_v1 = places.iter().any(|place| place.version == Version::V1 && place.has_controllers());
     let devices_in_v1 = places.iter().any(|place| place.version == Version::V1 && place.has("devices"));
