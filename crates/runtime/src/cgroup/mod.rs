@@ -38,3 +38,4 @@ pub use own::{create, path, remove};
 pub use paths::Paths;
 pub use place::{Place, Version};
 pub use plan::{CgroupPlan, Driver, Group, plan};
+pub use stats::Stats;
