@@ -20,7 +20,7 @@ pub(crate) enum Stage {
     Session,
     /// The launcher's word (0), that all is mounted (1), that it is created (2), a connection to its socket (3).
     Launcher,
-    /// A cgroup namespace.
+    /// A cgroup namespace (0); from 1 on, joining v1 cgroups.
     Cgroup,
     /// Host name (0) and domain name (1).
     Hostname,
@@ -141,7 +141,7 @@ impl Failure {
         let name = |texts: &[Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
         let hook = |hooks: &[HookPlan]| hooks.get(index).map_or(String::new(), |hook| hook.path.lossy().into_owned());
         let what = match self.stage {
-            Stage::Cgroup => "can't make a cgroup namespace".to_owned(),
+            Stage::Cgroup if index == 0 => "can't make a cgroup namespace".to_owned(),
             Stage::Hostname => "can't set the host name".to_owned(),
             Stage::Loopback => "can't bring the loopback interface up".to_owned(),
             Stage::Sysctl => {
@@ -177,6 +177,7 @@ impl Failure {
         let index = self.index as usize;
         let what = match self.stage {
             Stage::Exec if index > 0 => return self.explain_exec(plan),
+            Stage::Cgroup => "can't join the container's cgroups".to_owned(),
             Stage::Session if index == 2 => "can't make a keyring for the container".to_owned(),
             Stage::Session => "can't make a session for the container".to_owned(),
             Stage::Launcher => "can't hear from the container's launcher".to_owned(),

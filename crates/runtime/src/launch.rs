@@ -24,6 +24,10 @@ pub struct Launch<'a> {
     pub stdio: Option<[BorrowedFd<'a>; 3]>,
     /// The cgroup (v2) it starts in.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// The `tasks` files of the v1 cgroups that it joins.
+    pub task_files: &'a [OwnedFd],
+    /// What the init must not hold while it waits for its start: the launcher's lock.
+    pub launchers: Option<BorrowedFd<'a>>,
     /// A listening socket (`SOCK_SEQPACKET`), for a plan that stops before its payload.
     pub start: Option<BorrowedFd<'a>>,
     /// A socket connected to the seccomp agent, for a plan with a listener.
@@ -79,6 +83,8 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
         mount_namespace: mount_namespace.as_ref().map(AsFd::as_fd),
         create_container_hooks: &tables.create_container,
         start_container_hooks: &tables.start_container,
+        launchers: with.launchers,
+        task_files: with.task_files,
         hook_input: with.hook_input,
         start: with.start,
         payload: Payload {

@@ -155,6 +155,13 @@ pub fn close_range(first: u32, what: Range) -> Result<(), Errno> {
     check(unsafe { libc::syscall(libc::SYS_close_range, first, libc::c_uint::MAX, flags) }).map(drop)
 }
 
+/// Closes one descriptor that its owner in this process will never use again: an init gives up what its launcher holds.
+#[allow(unsafe_code, reason = "a borrowed descriptor is closed")]
+pub fn give_up(fd: BorrowedFd<'_>) {
+    // SAFETY: the caller is an init, a copy of the process that owns it, and never runs that owner's code again.
+    unsafe { rustix::io::close(fd.as_raw_fd()) };
+}
+
 /// Takes a capability from the bounding set for good (prctl(2), `PR_CAPBSET_DROP`). `EINVAL`: this kernel has no such.
 #[allow(unsafe_code, reason = "rustix knows only the capabilities of its own time")]
 pub fn drop_from_bounding_set(capability: u8) -> Result<(), Errno> {

@@ -128,6 +128,8 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
                 root: root.as_fd(),
                 stdio,
                 cgroup: cgroup.as_ref().map(AsFd::as_fd),
+                task_files: &[],
+                launchers: None,
                 start: None,
                 agent: None,
                 hook_input: None,

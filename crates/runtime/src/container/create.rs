@@ -82,11 +82,7 @@ impl Runtime {
     /// `None`: this user can have none, and the document asks for nothing that needs one.
     fn plan_cgroups(&self, spec: &Spec, id: &str, host: &Host) -> Result<Option<CgroupPlan>> {
         let linux = spec.linux.as_ref();
-        let mut resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
-        if !resources.devices.is_empty() {
-            // What every container has must work, whatever the document forbids (config-linux.md, "Default Devices").
-            resources.devices.extend(cgroup::devices::defaults());
-        }
+        let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
         let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
         let driver = if self.systemd_cgroup { Driver::Systemd } else { Driver::Cgroupfs };
         match cgroup::plan(&Hierarchies::read()?, path, id, &resources, driver) {
@@ -179,6 +175,7 @@ impl Making<'_> {
     fn make(&self, folder: &Folder, mut kept: Kept, cgroups: Option<&CgroupPlan>) -> Result<(Running, Option<Cgroup>)> {
         folder.write_kept(&kept)?;
         let cgroup = cgroups.map(cgroup::make).transpose()?;
+        let task_files = cgroup.as_ref().map(Cgroup::task_files).transpose()?.unwrap_or_default();
         let start = self.plan.stops.before_payload.then(|| start_socket::make(folder)).transpose()?;
         let agent = self.plan.process.listener.as_ref().map(|listener| files::connect(Path::new(&listener.path)));
         let agent = agent.transpose()?;
@@ -193,14 +190,13 @@ impl Making<'_> {
                     [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]
                 }),
                 cgroup: cgroup.as_ref().and_then(Cgroup::v2_fd),
+                task_files: &task_files,
+                launchers: Some(folder.dir.as_fd()),
                 start: start.as_ref().map(AsFd::as_fd),
                 agent: agent.as_ref().map(AsFd::as_fd),
                 hook_input: inputs.as_ref().map(|[creating, created]| [creating.as_fd(), created.as_fd()]),
                 attend: &mut |event| match event {
                     Event::Born(pid, told) => {
-                        if let Some(cgroup) = &cgroup {
-                            cgroup.add_to_v1(pid)?;
-                        }
                         self.write_down(folder, &mut kept, pid)?;
                         self.prepare_hooks(folder, &kept, inputs.as_ref())?;
                         self.prepare_agent(folder, &kept, told)

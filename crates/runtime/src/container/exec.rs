@@ -154,6 +154,7 @@ impl Entering<'_> {
         let tables = ExecTables::new(&argv, &env);
         let mut told = sys::shared::Text::new().map_err(std::io::Error::from).context(|| "can't share memory")?;
         let host_proc = host_proc(self.plan.apparmor.is_some() || self.plan.selinux.is_some())?;
+        let task_files = self.cgroup.map(Cgroup::task_files).transpose()?.unwrap_or_default();
         let payload = Payload {
             stdio: self
                 .plan
@@ -170,7 +171,7 @@ impl Entering<'_> {
                 .map_err(std::io::Error::from)
                 .context(|| "can't choose the processors of `process.execCPUAffinity.initial`")?;
         }
-        let middle = self.clone_middle(&payload)?;
+        let middle = self.clone_middle(&payload, &task_files)?;
         let pid = self.accompany(middle, &report);
         drop(child_report);
         let pid = pid?;
@@ -188,20 +189,20 @@ impl Entering<'_> {
 
     /// The child that goes in and makes the process. It starts in the container's v2 cgroup, with our rights.
     #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
-    fn clone_middle(&self, payload: &Payload<'_>) -> Result<Pid> {
+    fn clone_middle(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> Result<Pid> {
         let what = Clone3 { cgroup: self.cgroup.and_then(Cgroup::v2_fd), ..Clone3::default() };
         // SAFETY: the child makes system calls only and exits, or becomes the init, which allocates nothing.
         match unsafe { clone3(what) }.map_err(|errno| refused(errno))? {
             Some(child) => Ok(child.pid),
-            None => self.go_in(payload),
+            None => self.go_in(payload, task_files),
         }
     }
 
     #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
-    fn go_in(&self, payload: &Payload<'_>) -> ! {
+    fn go_in(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> ! {
         // Before anybody inside can see us (CVE-2016-9962).
         let entered = sys::process::hide_memory()
-            .and_then(|()| init::hear_go(payload.report))
+            .and_then(|()| task_files.iter().try_for_each(|file| rustix::io::write(file, b"0").map(drop)))
             .and_then(|()| match self.namespaces {
                 0 => Ok(()),
                 bits => sys::process::enter_namespaces(self.pidfd, bits),
@@ -219,12 +220,8 @@ impl Entering<'_> {
         }
     }
 
-    /// Puts the child into the container's v1 cgroups, lets it go in, and hears which process it made.
+    /// Waits until the child has made the process, and hears which it is.
     fn accompany(&self, middle: Pid, report: &OwnedFd) -> Result<Pid> {
-        let placed = self.cgroup.map_or(Ok(()), |cgroup| cgroup.add_to_v1(middle)).and_then(|()| go(report));
-        if let Err(error) = placed {
-            return Err(reap(middle, error));
-        }
         let status = rustix::io::retry_on_intr(|| waitpid(Some(middle), WaitOptions::empty()));
         match status.ok().flatten().and_then(|(_, status)| status.exit_status()) {
             Some(0) => {}

@@ -12,7 +12,7 @@ mod process;
 mod root;
 pub(crate) mod stops;
 
-pub(crate) use stops::{GO, START, hear_go, message};
+pub(crate) use stops::{GO, START, message};
 
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan};
@@ -37,6 +37,10 @@ pub(crate) struct Inherited<'a> {
     pub create_container_hooks: &'a [ExecTables<'a>],
     /// Pointer tables of the plan's hooks.
     pub start_container_hooks: &'a [ExecTables<'a>],
+    /// What the launcher alone may hold for long: its lock.
+    pub launchers: Option<BorrowedFd<'a>>,
+    /// The `tasks` files of v1 cgroups to join.
+    pub task_files: &'a [OwnedFd],
     /// What hooks read: the state while it is created, and once it is.
     pub hook_input: Option<[BorrowedFd<'a>; 2]>,
     /// Where somebody connects to start the payload.
@@ -93,7 +97,8 @@ fn give_up(report: BorrowedFd<'_>, failure: Failure) -> ! {
 fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     let (process, payload) = (&plan.process, &inherited.payload);
     process::enter_session(process)?;
-    stops::at_birth(plan, payload.report)?; // until our ids are mapped and we are in our cgroup
+    process::join_cgroups(inherited.task_files)?; // with the launcher's rights, in which the files were opened
+    stops::at_birth(plan, payload.report)?; // until our ids are mapped and we are written down
     root::enter_mount_namespace(inherited)?;
     process::set_oom_score(plan)?;
     root::attach(plan, inherited)?; // as the host's root, who may search the way to it

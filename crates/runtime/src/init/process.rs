@@ -29,6 +29,14 @@ pub(super) fn enter_session(plan: &ProcessPlan) -> Done {
     if plan.new_keyring { sys::process::join_new_session_keyring().at(Stage::Session, 2) } else { Ok(()) }
 }
 
+/// Joins v1 cgroups: written by the thread itself it costs a tenth of what it costs anybody else (kernel 6.18).
+pub(super) fn join_cgroups(task_files: &[OwnedFd]) -> Done {
+    for (index, file) in task_files.iter().enumerate() {
+        rustix::io::write(file, b"0").at(Stage::Cgroup, 1 + index)?;
+    }
+    Ok(())
+}
+
 /// Nobody in the container may look at what we hold of the host until the exec (CVE-2016-9962).
 pub(super) fn hide() -> Result<(), Errno> {
     sys::process::hide_memory()

@@ -47,7 +47,7 @@ pub(super) fn wait(report: BorrowedFd<'_>) -> Done {
     hear_go(report).at(Stage::Launcher, 0)
 }
 
-pub(crate) fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
+fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut word = [0; 1];
     let (length, _) = sys::socket::receive(report, &mut word, RecvFlags::empty())?;
     if word[..length] == *GO { Ok(()) } else { Err(Errno::CONNRESET) }
@@ -58,6 +58,9 @@ pub(crate) fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
 pub(super) fn before_payload(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
     let Some(start) = inherited.start.filter(|_| plan.stops.before_payload) else { return Ok(None) };
     super::process::find_program(&plan.process)?;
+    if let Some(launchers) = inherited.launchers {
+        sys::process::give_up(launchers);
+    }
     say(inherited.payload.report, message::CREATED).at(Stage::Launcher, 2)?;
     loop {
         let conversation = match accept_with(start, SocketFlags::CLOEXEC) {

@@ -93,6 +93,8 @@ impl Room {
                 root: root.as_fd(),
                 stdio,
                 cgroup,
+                task_files: &[],
+                launchers: None,
                 start: None,
                 agent: None,
                 hook_input: None,
