@@ -4,7 +4,8 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::Value;
 use std::fs;
 use std::io::Write;
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt, chown, symlink};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use testkit::{Isolazi, Output, finish};
@@ -231,6 +232,41 @@ fn what_enters_a_container_runs_from_a_sealed_place_with_all_that_it_was_given()
     let output = finish(child, b"", std::time::Duration::from_secs(20));
     assert_eq!(output.code, 255, "{output:?}");
     assert!(output.stderr.contains("does not exist"), "{output:?}");
+}
+
+/// The link to the program of a runtime that an ordinary user has started from there.
+fn program_of_ordinary(runtime: &Runtime, program: &std::path::Path) -> PathBuf {
+    let fifo = runtime.work("process");
+    if fs::symlink_metadata(&fifo).is_err() {
+        mkfifoat(CWD, &fifo, Mode::RWXU | Mode::RWXG | Mode::RWXO).expect("the place is ours");
+        fs::set_permissions(&fifo, PermissionsExt::from_mode(0o666)).expect("the fifo is ours");
+    }
+    let mut command = Command::new(program);
+    command.args(["oci", "--root", "/nonexistent", "exec", "--process"]).arg(&fifo).arg("missing");
+    command.uid(65534).gid(65534).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let child = command.spawn().expect("the program is there");
+    let process = fs::File::options().write(true).open(&fifo).expect("somebody reads");
+    let link = fs::read_link(format!("/proc/{}/exe", child.id())).expect("root may look");
+    drop(process);
+    assert_eq!(finish(child, b"", std::time::Duration::from_secs(20)).code, 255);
+    link
+}
+
+#[test]
+fn an_ordinary_user_copies_only_a_program_that_a_payload_could_write() {
+    let runtime = runtime();
+    let program = runtime.work("program");
+    let copied = Command::new("cp").arg(testkit::binary()).arg(&program).status();
+    assert!(copied.is_ok_and(|status| status.success()));
+    let mode = |mode| fs::set_permissions(&program, PermissionsExt::from_mode(mode)).unwrap();
+    let copy = PathBuf::from("/memfd:isolazi (deleted)");
+    mode(0o755);
+    assert_eq!(program_of_ordinary(&runtime, &program), program);
+    mode(0o775);
+    assert_eq!(program_of_ordinary(&runtime, &program), copy);
+    mode(0o755);
+    chown(&program, Some(65534), Some(65534)).unwrap();
+    assert_eq!(program_of_ordinary(&runtime, &program), copy);
 }
 
 #[test]

@@ -3,7 +3,8 @@
 //!
 //! It is a mount of its own, of the program's file alone and read-only for ever, for it belongs to no mount namespace
 //! in which it could be changed. Where such a mount cannot be had (an ordinary user may not make one; an upgrade has
-//! replaced the file) it is a sealed copy in memory, which costs some milliseconds.
+//! replaced the file) it is a sealed copy in memory, which costs some milliseconds. An ordinary user who runs a program
+//! that only root may write needs neither.
 
 use error::{Error, Result, ResultExt};
 use rustix::fd::{AsRawFd, OwnedFd};
@@ -13,6 +14,8 @@ use rustix::fs::{
 };
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
+use rustix::process::geteuid;
+use rustix::thread::capabilities;
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::os::unix::process::CommandExt;
@@ -28,7 +31,7 @@ const COPY_LINK: &[u8] = b"/memfd:isolazi (deleted)";
 /// What no later writer can undo.
 const SEALS: SealFlags = SealFlags::WRITE.union(SealFlags::SHRINK).union(SealFlags::GROW).union(SealFlags::SEAL);
 
-/// Does this process run from a sealed place?
+/// Does this process run from a place where no payload of it can write?
 pub fn is_sealed() -> bool {
     let mut link = [0; 64];
     let Ok(length) = rustix::fs::readlinkat_raw(CWD, OWN_PROGRAM, &mut link[..]) else { return false };
@@ -37,8 +40,24 @@ pub fn is_sealed() -> bool {
         COPY_LINK => open(OWN_PROGRAM, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
             .and_then(fcntl_get_seals)
             .is_ok_and(|seals| seals.contains(SEALS)),
-        _ => false,
+        _ => is_out_of_reach(),
     }
+}
+
+/// Is the file the real root's and writable by it alone, and we are an ordinary user? Then none of the ids that we or
+/// a user namespace of ours can have may write to it, and a copy would be for nothing. (An access list that lets others
+/// write shows in the mode's bits for the group, acl(5).)
+fn is_out_of_reach() -> bool {
+    let is_ordinary = !geteuid().is_root() && capabilities(None).is_ok_and(|sets| sets.permitted.is_empty());
+    let is_only_roots = || stat(OWN_PROGRAM).is_ok_and(|stat| stat.st_uid == 0 && stat.st_mode & 0o022 == 0);
+    // In another user namespace "root" is somebody else.
+    let is_initial = || crate::read::small(c"/proc/self/uid_map").is_ok_and(|map| is_whole(&map));
+    is_ordinary && is_only_roots() && is_initial()
+}
+
+/// Does an id map say that we are in the initial user namespace: all ids, unchanged?
+fn is_whole(map: &str) -> bool {
+    map.split_whitespace().eq(["0", "0", "4294967295"])
 }
 
 /// Becomes the same program again, in a sealed place: same process, arguments, environment and descriptors. Returns
