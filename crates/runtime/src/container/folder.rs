@@ -50,6 +50,14 @@ pub(super) fn ids(root: &Path) -> Result<Vec<String>> {
     Ok(ids)
 }
 
+/// Closing the descriptor isn't enough: an init that waits for its `start` has a copy of it, and with it the lock (flock(2)).
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // Where there is no lock there is nothing to give back.
+        let _ = flock(&self.dir, FlockOperation::Unlock);
+    }
+}
+
 impl Folder {
     /// Makes it and holds its lock.
     ///
