@@ -285,3 +285,86 @@ fn documents_that_are_none_are_refused_by_their_name() {
         .run(&["exec", "-p", "none.json", "x"])
         .fails(255, "Error: can't read `none.json`: no such file or directory\n");
 }
+
+/// A bundle with busybox, whose process runs this script.
+fn bundle(runtime: &Runtime, script: &str, terminal: bool) -> String {
+    let folder = runtime.work("bundle");
+    for name in ["bin", "dev", "proc", "sys", "tmp"] {
+        fs::create_dir_all(folder.join("rootfs").join(name)).expect("the place is ours");
+    }
+    fs::copy("/bin/busybox", folder.join("rootfs/bin/busybox")).expect("busybox is installed");
+    for name in ["sh", "cat", "sleep", "stty"] {
+        symlink("busybox", folder.join("rootfs/bin").join(name)).expect("the place is ours");
+    }
+    runtime.run(&["spec", "--bundle", folder.to_str().expect("a place's name is text")]).succeeds();
+    let path = folder.join("config.json");
+    let mut spec: Value = serde_json::from_slice(&fs::read(&path).expect("it was written")).expect("it is JSON");
+    spec["process"]["args"] = serde_json::json!(["sh", "-c", script]);
+    spec["process"]["terminal"] = terminal.into();
+    fs::write(&path, spec.to_string()).expect("the place is ours");
+    folder.into_os_string().into_string().expect("a place's name is text")
+}
+
+#[test]
+fn a_run_in_front_has_our_streams_ends_with_our_code_and_leaves_nothing() {
+    let runtime = runtime();
+    let bundle = bundle(&runtime, "echo out; echo err >&2; cat; exit 7", false);
+    let words = ["oci", "--root", &runtime.root, "run", "-b", &bundle, "x"];
+    let output = runtime.isolazi.run_with(&words, b"in", std::time::Duration::from_secs(20));
+    assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "out\nin", "err\n"));
+    assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
+    assert_eq!(runtime.isolazi.run(&[&words[..4], &["--keep", "-b", &bundle, "kept"]].concat()).code, 7);
+    let state: Value = serde_json::from_str(&runtime.run(&["state", "kept"]).ok()).unwrap();
+    assert_eq!((&state["status"], &state["pid"]), (&"stopped".into(), &0.into()));
+    runtime.run(&["delete", "kept"]).succeeds();
+}
+
+#[test]
+fn a_terminal_in_front_is_ours() {
+    let runtime = runtime();
+    let script = "trap 'stty size' WINCH; stty size; read x; echo \"<$x>\"; while :; do sleep 0.05; done";
+    let bundle = bundle(&runtime, script, true);
+    let mut pty = runtime.isolazi.pty(&["oci", "--root", &runtime.root, "run", "--bundle", &bundle, "x"]);
+    pty.expect("24 80");
+    pty.send("typed\r");
+    pty.expect("<typed>");
+    pty.resize(33, 101);
+    pty.expect("33 101");
+    let id = std::time::Duration::from_secs(20);
+    let exec = ["oci", "--root", &runtime.root, "exec", "x", "sh", "-c", "echo $$; exit 4"];
+    assert_eq!(runtime.isolazi.run_with(&exec, b"", id).code, 4);
+    runtime.run(&["kill", "x", "KILL"]).succeeds();
+    assert_eq!(pty.wait().0, 137);
+    assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
+}
+
+#[test]
+fn a_container_behind_us_lives_until_it_is_killed_and_deleted() {
+    let runtime = runtime();
+    let bundle = bundle(&runtime, "trap 'exit 3' TERM; while :; do sleep 0.05; done", false);
+    let pid_file = runtime.work("pid");
+    let words = ["run", "-d", "--pid-file", pid_file.to_str().unwrap(), "-b", &bundle, "x"];
+    // Nobody reads what it writes: it has our streams for as long as it lives.
+    let mut command = runtime.isolazi.command(&[&["oci", "--root", &runtime.root], &words[..]].concat());
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    assert!(status.unwrap().success());
+    let pid: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
+    let pids: Vec<i32> = serde_json::from_str(&runtime.run(&["ps", "--format", "json", "x"]).ok()).unwrap();
+    assert!(pids.contains(&pid), "{pids:?} {pid}");
+    let table = runtime.run(&["ps", "x"]).ok();
+    assert!(
+        table.lines().nth(1).is_some_and(|row| row.contains(&format!(" {pid} ")) && row.contains("sh -c trap")),
+        "{table}"
+    );
+    assert!(runtime.run(&["list"]).ok().lines().any(|line| line.starts_with("x ") && line.contains(" running ")));
+    let output = runtime.run(&["delete", "x"]);
+    assert!(output.code == 1 && output.stderr.contains("is running"), "{output:?}");
+    runtime.run(&["kill", "--all", "x", "SIGTERM"]).succeeds();
+    while !runtime.run(&["list"]).ok().contains(" stopped ") {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let output = runtime.run(&["kill", "x", "9"]);
+    assert!(output.code == 1 && output.stderr.contains("container not running"), "{output:?}");
+    runtime.run(&["delete", "x"]).succeeds();
+    runtime.run(&["delete", "--force", "x"]).succeeds();
+}
