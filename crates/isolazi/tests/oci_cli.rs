@@ -286,6 +286,11 @@ fn documents_that_are_none_are_refused_by_their_name() {
         .fails(255, "Error: can't read `none.json`: no such file or directory\n");
 }
 
+/// An id that no other container has: cgroups are the whole machine's.
+fn id(name: &str) -> String {
+    format!("oci-cli-{}-{name}", std::process::id())
+}
+
 /// A bundle with busybox, whose process runs this script.
 fn bundle(runtime: &Runtime, script: &str, terminal: bool) -> String {
     let folder = runtime.work("bundle");
@@ -309,14 +314,45 @@ fn bundle(runtime: &Runtime, script: &str, terminal: bool) -> String {
 fn a_run_in_front_has_our_streams_ends_with_our_code_and_leaves_nothing() {
     let runtime = runtime();
     let bundle = bundle(&runtime, "echo out; echo err >&2; cat; exit 7", false);
-    let words = ["oci", "--root", &runtime.root, "run", "-b", &bundle, "x"];
+    let (id, kept) = (id("front"), id("kept"));
+    let words = ["oci", "--root", &runtime.root, "run", "-b", &bundle, &id];
     let output = runtime.isolazi.run_with(&words, b"in", std::time::Duration::from_secs(20));
     assert_eq!((output.code, output.stdout.as_str(), output.stderr.as_str()), (7, "out\nin", "err\n"));
     assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
-    assert_eq!(runtime.isolazi.run(&[&words[..4], &["--keep", "-b", &bundle, "kept"]].concat()).code, 7);
-    let state: Value = serde_json::from_str(&runtime.run(&["state", "kept"]).ok()).unwrap();
+    assert_eq!(runtime.isolazi.run(&[&words[..4], &["--keep", "-b", &bundle, &kept]].concat()).code, 7);
+    let state: Value = serde_json::from_str(&runtime.run(&["state", &kept]).ok()).unwrap();
     assert_eq!((&state["status"], &state["pid"]), (&"stopped".into(), &0.into()));
-    runtime.run(&["delete", "kept"]).succeeds();
+    runtime.run(&["delete", &kept]).succeeds();
+}
+
+#[test]
+fn descriptors_are_handed_on_when_they_are_asked_for_and_there() {
+    let runtime = runtime();
+    let bundle = bundle(&runtime, "read x <&3; read y <&4; echo $x $y $LISTEN_FDS; test ! -e /proc/self/fd/5", false);
+    let files = ["three", "four"].map(|name| {
+        fs::write(runtime.work(name), name).unwrap();
+        runtime.work(name).display().to_string()
+    });
+    let id = id("descriptors");
+    let run = |redirect: &str, environment: &str, option: &str| {
+        let program = testkit::binary().display().to_string();
+        let log = runtime.work("log").display().to_string();
+        let root = &runtime.root;
+        let script = format!(
+            "{environment} exec {program} oci --root {root} --log {log} run {option} -b {bundle} {id} {redirect}"
+        );
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &script]).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        finish(shell.spawn().unwrap(), b"", std::time::Duration::from_secs(20))
+    };
+    let both = format!("3<{} 4<{}", files[0], files[1]);
+    assert_eq!(run(&both, "", "--preserve-fds=2").ok(), "three four\n");
+    assert_eq!(run(&both, "export LISTEN_FDS=1 LISTEN_PID=$$;", "--preserve-fds 1").ok(), "three four 1\n");
+    // One of our own must not take the place of one that is not there.
+    let words = "option `--preserve-fds`: 2 are to be handed on, but 4 is not open\n";
+    run(&format!("3<{}", files[0]), "", "--preserve-fds=2").fails(1, words);
+    let words = "option `--preserve-fds`: 1 are to be handed on, but 3 is not open\n";
+    run("", "", "--preserve-fds=1").fails(1, words);
 }
 
 #[test]
@@ -324,16 +360,15 @@ fn a_terminal_in_front_is_ours() {
     let runtime = runtime();
     let script = "trap 'stty size' WINCH; stty size; read x; echo \"<$x>\"; while :; do sleep 0.05; done";
     let bundle = bundle(&runtime, script, true);
-    let mut pty = runtime.isolazi.pty(&["oci", "--root", &runtime.root, "run", "--bundle", &bundle, "x"]);
+    let id = id("terminal");
+    let mut pty = runtime.isolazi.pty(&["oci", "--root", &runtime.root, "run", "--bundle", &bundle, &id]);
     pty.expect("24 80");
     pty.send("typed\r");
     pty.expect("<typed>");
     pty.resize(33, 101);
     pty.expect("33 101");
-    let id = std::time::Duration::from_secs(20);
-    let exec = ["oci", "--root", &runtime.root, "exec", "x", "sh", "-c", "echo $$; exit 4"];
-    assert_eq!(runtime.isolazi.run_with(&exec, b"", id).code, 4);
-    runtime.run(&["kill", "x", "KILL"]).succeeds();
+    assert_eq!(runtime.run(&["exec", &id, "sh", "-c", "exit 4"]).code, 4);
+    runtime.run(&["kill", &id, "KILL"]).succeeds();
     assert_eq!(pty.wait().0, 137);
     assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
 }
@@ -342,29 +377,35 @@ fn a_terminal_in_front_is_ours() {
 fn a_container_behind_us_lives_until_it_is_killed_and_deleted() {
     let runtime = runtime();
     let bundle = bundle(&runtime, "trap 'exit 3' TERM; while :; do sleep 0.05; done", false);
-    let pid_file = runtime.work("pid");
-    let words = ["run", "-d", "--pid-file", pid_file.to_str().unwrap(), "-b", &bundle, "x"];
+    let (id, pid_file) = (id("behind"), runtime.work("pid"));
+    let words = ["run", "-d", "--pid-file", pid_file.to_str().unwrap(), "-b", &bundle, &id];
     // Nobody reads what it writes: it has our streams for as long as it lives.
     let mut command = runtime.isolazi.command(&[&["oci", "--root", &runtime.root], &words[..]].concat());
     let status = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
     assert!(status.unwrap().success());
     let pid: i32 = fs::read_to_string(&pid_file).unwrap().parse().unwrap();
-    let pids: Vec<i32> = serde_json::from_str(&runtime.run(&["ps", "--format", "json", "x"]).ok()).unwrap();
+    let pids: Vec<i32> = serde_json::from_str(&runtime.run(&["ps", "--format", "json", &id]).ok()).unwrap();
     assert!(pids.contains(&pid), "{pids:?} {pid}");
-    let table = runtime.run(&["ps", "x"]).ok();
+    let table = runtime.run(&["ps", &id]).ok();
     assert!(
         table.lines().nth(1).is_some_and(|row| row.contains(&format!(" {pid} ")) && row.contains("sh -c trap")),
         "{table}"
     );
-    assert!(runtime.run(&["list"]).ok().lines().any(|line| line.starts_with("x ") && line.contains(" running ")));
-    let output = runtime.run(&["delete", "x"]);
+    assert!(
+        runtime
+            .run(&["list"])
+            .ok()
+            .lines()
+            .any(|line| line.starts_with(&format!("{id} ")) && line.contains(" running "))
+    );
+    let output = runtime.run(&["delete", &id]);
     assert!(output.code == 1 && output.stderr.contains("is running"), "{output:?}");
-    runtime.run(&["kill", "--all", "x", "SIGTERM"]).succeeds();
+    runtime.run(&["kill", "--all", &id, "SIGTERM"]).succeeds();
     while !runtime.run(&["list"]).ok().contains(" stopped ") {
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
-    let output = runtime.run(&["kill", "x", "9"]);
+    let output = runtime.run(&["kill", &id, "9"]);
     assert!(output.code == 1 && output.stderr.contains("container not running"), "{output:?}");
-    runtime.run(&["delete", "x"]).succeeds();
-    runtime.run(&["delete", "--force", "x"]).succeeds();
+    runtime.run(&["delete", &id]).succeeds();
+    runtime.run(&["delete", "--force", &id]).succeeds();
 }

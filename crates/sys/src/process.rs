@@ -162,6 +162,16 @@ pub fn give_up(fd: BorrowedFd<'_>) {
     unsafe { rustix::io::close(fd.as_raw_fd()) };
 }
 
+/// Is a descriptor of that number open which came through exec? What a program opens itself is close-on-exec from the
+/// start (fcntl(2), `F_GETFD`), so it can be told apart.
+#[allow(unsafe_code, reason = "a number that may be no descriptor can't be lent as one")]
+pub fn is_inherited(number: u32) -> bool {
+    let Ok(number) = libc::c_int::try_from(number) else { return false };
+    // SAFETY: the call only reads a flag of whatever the number stands for, if anything.
+    let flags = unsafe { libc::fcntl(number, libc::F_GETFD) };
+    flags >= 0 && flags & libc::FD_CLOEXEC == 0
+}
+
 /// Takes a capability from the bounding set for good (prctl(2), `PR_CAPBSET_DROP`). `EINVAL`: this kernel has no such.
 #[allow(unsafe_code, reason = "rustix knows only the capabilities of its own time")]
 pub fn drop_from_bounding_set(capability: u8) -> Result<(), Errno> {

@@ -78,6 +78,18 @@ pub(super) fn listen_fds() -> u32 {
     sockets_for(std::process::id(), number("LISTEN_PID"), number("LISTEN_FDS"))
 }
 
+/// Are all descriptors there that are to be handed on? Where the caller has none, one of ours would have the number.
+pub(super) fn check_preserved(words: &Words) -> Result<()> {
+    let Some(count) = words.number::<u32>("preserve-fds")? else { return Ok(()) };
+    let first = 3_u32.saturating_add(listen_fds());
+    match (first..first.saturating_add(count)).find(|&number| !sys::process::is_inherited(number)) {
+        None => Ok(()),
+        Some(number) => Err(Error::invalid(format!(
+            "option `--preserve-fds`: {count} are to be handed on, but {number} is not open"
+        ))),
+    }
+}
+
 /// Sockets that were meant for another process are none of ours, though their descriptors may have come here, too.
 fn sockets_for(own_pid: u32, listen_pid: Option<u32>, listen_fds: Option<u32>) -> u32 {
     listen_fds.filter(|_| listen_pid == Some(own_pid)).unwrap_or(0)

@@ -110,6 +110,7 @@ fn act(called: Called, command: &Command, globals: Words, said: &Words, log: &Lo
         // It would be the number of a descriptor. A name in `ps` that can't be set is no reason to fail.
         let _ = std::ffi::CString::new(called.name).map(|name| sys::process::set_name(&name));
     }
+    door::check_preserved(said)?;
     // Not before: what we inherited would be lost on the way to the sealed place.
     crate::start();
     let mut door = Door { called, globals, log, console: Console::default() };
