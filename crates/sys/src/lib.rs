@@ -7,6 +7,7 @@ pub mod kernel;
 pub mod limits;
 pub mod loopback;
 pub mod mount;
+pub mod netlink;
 pub mod nss;
 pub mod overlay;
 pub mod process;
