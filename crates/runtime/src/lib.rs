@@ -17,6 +17,7 @@ mod host;
 mod init;
 mod joins;
 mod launch;
+pub mod net_devices;
 pub mod plan;
 mod rlimits;
 pub mod seccomp;
