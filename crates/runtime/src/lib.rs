@@ -15,6 +15,7 @@ mod files;
 mod hooks;
 mod host;
 mod init;
+pub mod intel_rdt;
 mod joins;
 mod launch;
 pub mod net_devices;
