@@ -138,13 +138,12 @@ pub fn make(plan: &RdtPlan, root: &Path) -> Result<RdtGroup> {
         make_folder(&class).map_err(last_words(root)).context(|| field("closID"))?
     };
     let group = RdtGroup { own: made && !plan.named, monitoring: None, class };
-    fill(plan, root, group.clone(), made).map_err(|error| {
+    fill(plan, root, group.clone(), made).inspect_err(|_| {
         if made {
             // Also one with a name of the document's: nobody else was in it. The failure that led here is the one to
             // tell.
             let _ = RdtGroup { own: true, ..group }.remove();
         }
-        error
     })
 }
 
