@@ -4,6 +4,7 @@ mod devices;
 mod hooks;
 pub(crate) use hooks::one as hook;
 mod mounts;
+pub(crate) use mounts::clean;
 mod namespaces;
 mod options;
 mod process;

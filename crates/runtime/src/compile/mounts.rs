@@ -261,7 +261,7 @@ fn target(destination: &str, field: &str) -> Result<Text> {
 }
 
 /// Without `.` and `..`, which end at the root.
-fn clean(path: &Path) -> PathBuf {
+pub(crate) fn clean(path: &Path) -> PathBuf {
     let mut clean = PathBuf::from("/");
     for component in path.components() {
         match component {

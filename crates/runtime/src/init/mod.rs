@@ -7,7 +7,7 @@
 mod console;
 mod hooks;
 mod listener;
-mod paths;
+pub(crate) mod paths;
 mod process;
 mod root;
 pub(crate) mod stops;

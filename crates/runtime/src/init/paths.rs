@@ -61,12 +61,12 @@ fn resolve(path: &CStr, flags: OFlags, how: ResolveFlags) -> Result<OwnedFd, Err
 }
 
 /// Opens a directory; makes it and its parents when they are absent.
-pub(super) fn make_dirs(path: &CStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn make_dirs(path: &CStr) -> Result<OwnedFd, Errno> {
     make(path, Kind::Directory)
 }
 
 /// Opens a file of any kind; makes an empty one, and its parents, when it is absent.
-pub(super) fn make_file(path: &CStr) -> Result<OwnedFd, Errno> {
+pub(crate) fn make_file(path: &CStr) -> Result<OwnedFd, Errno> {
     make(path, Kind::File)
 }
 

@@ -1,0 +1,210 @@
+//! Checkpoints of real containers, and what is said where `criu` cannot make them. `CRIU` names a program other than
+//! the installed one.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
+mod common;
+
+use common::{Room, add_mounts, bind, container, end, with};
+use error::{Kind, Result};
+use oci::runtime::Spec;
+use runtime::Running;
+use runtime::criu::{Common, Container, Criu, Dump, Event, Restore, Restoring, dump, restore};
+use rustix::fd::{AsFd, OwnedFd};
+use rustix::process::{Signal, pidfd_send_signal};
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+/// How long a container may take to show a sign of life, in seconds.
+const TIMEOUT_S: u64 = 20;
+
+/// The program; or what a user is told, who has none that works here.
+fn criu() -> Option<Criu> {
+    let found = match std::env::var_os("CRIU") {
+        Some(program) => Criu::at(Path::new(&program)),
+        None => Criu::find(),
+    };
+    let error = match found {
+        Ok(criu) => return Some(criu),
+        Err(error) => error,
+    };
+    assert_eq!(error.kind, Kind::Unsupported);
+    assert_eq!((error.messages.len(), error.hints.len()), (1, 1), "{error:?}");
+    let text = error.to_string();
+    if text == "can't find the program `criu`" {
+        assert_eq!(error.hints, ["checkpoint and restore need it: install the package `criu`"]);
+    } else {
+        // The reason is the program's own.
+        let (said, why) = text.split_once(" does not work on this kernel: ").unwrap();
+        assert!(said.starts_with("criu ") && !why.is_empty() && why != "it does not say why", "{text}");
+        let output = std::process::Command::new("criu").arg("check").output().unwrap();
+        assert!(String::from_utf8_lossy(&output.stderr).contains(why), "{text}");
+    }
+    None
+}
+
+/// A container that counts in `/tmp/count`, and how to come back to it.
+struct Counting {
+    room: Room,
+    document: Value,
+    images: PathBuf,
+    descriptors: Vec<String>,
+}
+
+const COUNT: &str = "i=0; while :; do
+    i=$((i + 1)); echo $i > /tmp/count~; mv /tmp/count~ /tmp/count
+    cat /proc/sys/kernel/hostname /mnt/shared/word > /tmp/seen~; mv /tmp/seen~ /tmp/seen
+    sleep 0.02
+done";
+
+impl Counting {
+    fn new(patch: &Value) -> Self {
+        let room = Room::new();
+        std::os::unix::fs::symlink("busybox", room.inside("bin/mv")).unwrap();
+        std::fs::write(room.dir.join("shared/word"), "bound").unwrap();
+        std::fs::write(room.inside("etc/secret"), "secret").unwrap();
+        let shared = room.dir.join("shared");
+        let masked = json!({"linux": {"maskedPaths": ["/etc/secret", "/proc/is-not-there", "/sys/firmware"]}});
+        let document = with(add_mounts(container(COUNT), &[bind(&shared, "/mnt/shared")]), &masked);
+        let document = with(document, patch);
+        let images = room.dir.join("images");
+        Self { room, document, images, descriptors: Vec::new() }
+    }
+
+    fn spec(&self) -> Spec {
+        serde_json::from_value(self.document.clone()).unwrap()
+    }
+
+    fn start(&mut self) -> (Alive, OwnedFd) {
+        let mut plan = self.room.compile(self.document.clone()).unwrap();
+        // As an OCI runtime has it: whoever makes a container, or restores it, ends before it does.
+        plan.process.dies_with_launcher = false;
+        let (running, output) = self.room.start(&plan, None).unwrap();
+        // What the room gave it: nothing, and a pipe twice.
+        let name = |fd: i32| std::fs::read_link(format!("/proc/{}/fd/{fd}", running.pid.as_raw_nonzero())).unwrap();
+        self.descriptors = (0..3).map(|fd| name(fd).to_str().unwrap().to_owned()).collect();
+        self.descriptors[0] = null_name();
+        let running = Alive(Some(running));
+        self.wait_for(1);
+        (running, output)
+    }
+
+    fn count(&self) -> u32 {
+        let text = std::fs::read_to_string(self.room.inside("tmp/count")).unwrap_or_default();
+        text.trim().parse().unwrap_or_default()
+    }
+
+    #[track_caller]
+    fn wait_for(&self, count: u32) {
+        let begin = Instant::now();
+        while self.count() < count {
+            assert!(begin.elapsed() < Duration::from_secs(TIMEOUT_S), "it does not count up to {count}");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    fn dump(&self, criu: &Criu, running: &Running, options: Dump) -> Result<()> {
+        let (spec, rootfs) = (self.spec(), self.room.dir.join("rootfs"));
+        let pid = running.pid.as_raw_nonzero().get();
+        let (bundle, descriptors) = (&*self.room.dir, &*self.descriptors);
+        let common = Common { image_path: self.images.clone(), ..options.common.clone() };
+        let container = Container { spec: &spec, bundle, rootfs: &rootfs, pid, cgroups: None, descriptors };
+        dump(criu, &container, &Dump { common, ..options })
+    }
+
+    fn restore(&self, criu: &Criu, attend: &mut (dyn FnMut(Event) -> Result<()> + Send)) -> Result<Alive> {
+        let (spec, root) = (self.spec(), self.room.root());
+        let rootfs = self.room.dir.join("rootfs");
+        let what = Restoring {
+            spec: &spec,
+            bundle: &self.room.dir,
+            rootfs: &rootfs,
+            root: root.as_fd(),
+            cgroup: None,
+            attend,
+        };
+        let common = Common { image_path: self.images.clone(), ..Common::default() };
+        restore(criu, what, &Restore { common, ..Restore::default() }).map(|running| Alive(Some(running)))
+    }
+
+    /// What is at a path inside.
+    fn look(&self, running: &Running, path: &str) -> Vec<u8> {
+        std::fs::read(format!("/proc/{}/root/{path}", running.pid.as_raw_nonzero())).unwrap()
+    }
+}
+
+/// The name of the host's `/dev/null`, which rooms give as standard input.
+fn null_name() -> String {
+    use std::os::unix::fs::MetadataExt;
+    let null = std::fs::File::open("/dev/null").unwrap();
+    let flags = rustix::fs::StatxFlags::MNT_ID;
+    let mount = rustix::fs::statx(&null, c"", rustix::fs::AtFlags::EMPTY_PATH, flags).unwrap().stx_mnt_id;
+    format!("file[{mount:x}:{:x}]", null.metadata().unwrap().ino())
+}
+
+/// Does not outlive its test.
+struct Alive(Option<Running>);
+
+impl Alive {
+    fn kill(mut self) {
+        let running = self.0.take().unwrap();
+        pidfd_send_signal(&running.pidfd, Signal::KILL).unwrap();
+        assert_eq!(end(&running), 137);
+    }
+}
+
+impl std::ops::Deref for Alive {
+    type Target = Running;
+
+    fn deref(&self) -> &Running {
+        self.0.as_ref().unwrap()
+    }
+}
+
+impl Drop for Alive {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            // It may be gone, and the test has failed already.
+            let _ = pidfd_send_signal(&running.pidfd, Signal::KILL);
+        }
+    }
+}
+
+#[test]
+fn a_container_goes_on_counting_where_it_was() {
+    let Some(criu) = criu() else { return };
+    let mut counting = Counting::new(&json!({}));
+    let (running, _output) = counting.start();
+    let first = running.pid;
+    counting.dump(&criu, &running, Dump::default()).unwrap();
+    assert_eq!(end(&running), 137);
+    drop(running);
+    let count = counting.count();
+    let mut events = Vec::new();
+    let running = counting
+        .restore(&criu, &mut |event| {
+            events.push(event);
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(events, [Event::Namespaces(running.pid), Event::Restored(running.pid)]);
+    assert_ne!(first, running.pid);
+    counting.wait_for(count + 1);
+    assert!(counting.count() < count + 100);
+    assert_eq!(counting.look(&running, "tmp/seen"), b"room\nbound");
+    // Masked again.
+    assert_eq!(counting.look(&running, "etc/secret"), b"");
+    running.kill();
+    counting.room.assert_outside_untouched();
+}
+
+#[test]
+fn a_container_can_go_on_after_its_checkpoint() {
+    let Some(criu) = criu() else { return };
+    let mut counting = Counting::new(&json!({}));
+    let (running, _output) = counting.start();
+    counting.dump(&criu, &running, Dump { leave_running: true, ..Dump::default() }).unwrap();
+    counting.wait_for(counting.count() + 2);
+    running.kill();
+}
