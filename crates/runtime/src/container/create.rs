@@ -235,8 +235,11 @@ impl Making<'_> {
     }
 
     fn call_hooks(&self, folder: &Folder, kept: &Kept) -> Result<()> {
-        let state = folder.state(kept, Status::Creating, self.spec);
+        // A container is `created` after step 2 of its life, and prestart hooks are step 3 (runtime.md, "Lifecycle").
+        // The hooks that came later know the word that runc says to them.
+        let state = folder.state(kept, Status::Created, self.spec);
         hooks::call(&self.spec.hooks.prestart, "prestart", &state)?;
+        let state = folder.state(kept, Status::Creating, self.spec);
         hooks::call(&self.spec.hooks.create_runtime, "createRuntime", &state)
     }
 
