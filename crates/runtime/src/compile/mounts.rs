@@ -145,16 +145,19 @@ impl Mounts<'_> {
         if attributes & attribute::RDONLY != 0 && !VIRTUAL.contains(&fstype) {
             parameters.push((text("ro", &field("options"))?, None));
         }
+        let source = if mount.source.is_empty() { None } else { Some(text(&*mount.source, &field("source"))?) };
         if parsed.copy_up {
             if fstype != "tmpfs" {
                 return Err(invalid(&field("options"), "`tmpcopyup` is for a tmpfs"));
+            }
+            if source.is_some() {
+                parameters.push((text("source", &field("source"))?, source));
             }
             let content = Content::CopyUp { path: target.clone(), parameters };
             self.sources.push(Source { attributes: parsed.attributes, ..plain_source(content) });
             self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
             return Ok(());
         }
-        let source = if mount.source.is_empty() { None } else { Some(text(&*mount.source, &field("source"))?) };
         self.steps.push(FsStep::Mount {
             fstype: text(fstype, &field("type"))?,
             source,
