@@ -1,12 +1,14 @@
 #!/bin/sh
-# Installs what the tests need: the Debian packages of packages.txt and the ordinary user `isolazi-test`.
+# install.sh [LIST]...: installs what the tests need: the Debian packages of packages.txt, or of the lists that are named,
+# and the ordinary user `isolazi-test`.
 # Changes nothing when all is there; when not root, says the one line to run.
 set -eu
 here=$(cd "$(dirname "$0")" && pwd)
 user=isolazi-test
 
 missing=
-for package in $(sed 's/#.*//' "$here/packages.txt"); do
+if [ $# -eq 0 ]; then set -- "$here/packages.txt"; fi
+for package in $(sed 's/#.*//' "$@"); do
     dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null | grep -qx installed || missing="$missing $package"
 done
 # Rootless tests run as this user; a range of 65536 is what `adduser` gives on Debian.
@@ -14,7 +16,7 @@ has_user() { id "$user" && grep -q "^$user:" /etc/subuid && grep -q "^$user:" /e
 
 if [ -z "$missing" ] && has_user; then exit 0; fi
 if [ "$(id -u)" -ne 0 ]; then
-    echo "sudo $here/install.sh"
+    echo "sudo $here/install.sh $*"
     exit 1
 fi
 

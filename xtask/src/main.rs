@@ -12,6 +12,7 @@ mod source;
 mod syscalls;
 mod test;
 mod tidy;
+mod vm;
 mod workspace;
 
 use error::{Error, Result};
@@ -25,6 +26,10 @@ cargo xtask <task>
                  run every test of the workspace, look for leaks; ends with `N passed, N failed`. Needs root: without
                  it, prints the one line to run. --no-install takes the packages as they are, --no-material leaves
                  images and registries out (for tests of a room: `cargo xtask test --no-material -- -p snapshot`)
+  vm [--no-install] [--runtime COMMAND] [--test NAME]...
+                 run the tests that want systemd, cgroup v2 or AppArmor, in a virtual machine (software emulation, no
+                 /dev/kvm; two to three minutes); ends with `N passed, N failed`. --test NAME runs those whose name
+                 has NAME in it, --runtime tests another OCI runtime (VM_PACKAGES=crun installs it in the machine)
   tidy           check what the compiler cannot: floors, file lengths, the init's rules, prints, unsafe
   man            write the man pages into target/dist/man
   completions    write shell completions into target/dist/completions
@@ -40,6 +45,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     let done = match words.as_slice() {
         ["test", options @ ..] => test::run(options),
+        ["vm", options @ ..] => vm::run(options),
         ["tidy"] => tidy::run(),
         ["man"] => pages("man"),
         ["completions"] => pages("completions"),

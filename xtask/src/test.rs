@@ -9,7 +9,6 @@ use crate::leaks::{self, Traces};
 use crate::workspace::{self, command, succeed};
 use error::{Error, Kind, Result, ResultExt};
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
 /// What the developer asked for.
@@ -94,7 +93,7 @@ fn cargo_test(arguments: &[&str]) -> Result<(Counts, bool)> {
     if !arguments.iter().any(|word| matches!(*word, "-p" | "--package")) {
         cargo.arg("--workspace");
     }
-    cargo.args(arguments).env("MATERIAL", material()?).stdin(Stdio::null()).stdout(Stdio::piped());
+    cargo.args(arguments).env("MATERIAL", workspace::material()?).stdin(Stdio::null()).stdout(Stdio::piped());
     let mut child = cargo.spawn().context(|| "can't run `cargo test`")?;
     let mut counts = Counts::default();
     let mut stdout = std::io::stdout();
@@ -135,10 +134,10 @@ impl Registries {
     fn start() -> Result<Self> {
         let serve = |verb: &str| -> Result<Command> {
             let mut command = command("tests/material/serve.sh");
-            command.arg(verb).env("MATERIAL", material()?);
+            command.arg(verb).env("MATERIAL", workspace::material()?);
             Ok(command)
         };
-        succeed(command("tests/material/build.sh").env("MATERIAL", material()?))?;
+        succeed(command("tests/material/build.sh").env("MATERIAL", workspace::material()?))?;
         let ran = serve("status")?.stdout(Stdio::null()).status().context(|| "can't run `serve.sh status`")?.success();
         // From here on they are stopped, also if only some of them came up.
         let registries = Self { ours: !ran };
@@ -149,18 +148,10 @@ impl Registries {
 
 impl Drop for Registries {
     fn drop(&mut self) {
-        let Ok(material) = material() else { return };
+        let Ok(material) = workspace::material() else { return };
         if self.ours && succeed(command("tests/material/serve.sh").arg("stop").env("MATERIAL", material)).is_err() {
             eprintln!("error: can't stop the registries: `tests/material/serve.sh status` shows them");
         }
-    }
-}
-
-/// Where images are built and what is served is noted.
-fn material() -> Result<PathBuf> {
-    match std::env::var_os("MATERIAL") {
-        Some(folder) => Ok(folder.into()),
-        None => Ok(workspace::target()?.join("material")),
     }
 }
 

@@ -20,6 +20,14 @@ pub(crate) fn target() -> Result<PathBuf> {
     Ok(target.to_owned())
 }
 
+/// Where images are built, and what is served is noted.
+pub(crate) fn material() -> Result<PathBuf> {
+    match std::env::var_os("MATERIAL") {
+        Some(folder) => Ok(folder.into()),
+        None => Ok(target()?.join("material")),
+    }
+}
+
 /// What `cargo build --release` makes.
 pub(crate) fn release_binary() -> Result<PathBuf> {
     let exe = std::env::current_exe().context(|| "can't find this program's own file")?;
