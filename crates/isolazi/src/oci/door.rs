@@ -5,6 +5,7 @@ use super::log::Log;
 use super::words::Words;
 use crate::console::Console;
 use error::{Error, Kind, Result, ResultExt};
+use runtime::cgroup::Manager;
 use runtime::container::Runtime;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -45,7 +46,7 @@ impl Door<'_> {
                 return Err(Error::invalid(format!("option `--rootless`: `{other}` is not true, false or auto")));
             }
         }
-        Ok(Runtime { root: self.root()?, systemd_cgroup: systemd })
+        Ok(Runtime { root: self.root()?, systemd: systemd.then(manager).transpose()? })
     }
 
     /// What went wrong without ending the command.
@@ -109,6 +110,27 @@ fn default_root(is_real_root: bool, runtime_folder: Option<&Path>) -> Result<Pat
     }
 }
 
+/// The systemd that is in charge of us: the machine's, or that of the user who we are outside of user namespaces.
+fn manager() -> Result<Manager> {
+    if is_real_root() {
+        return Ok(Manager::system());
+    }
+    let own = rustix::process::geteuid().as_raw();
+    let map = sys::read::small(c"/proc/self/uid_map").map_err(std::io::Error::from);
+    let uid = outside(own, &map.context(|| "can't read `/proc/self/uid_map`")?);
+    Ok(Manager::of_user(uid, &path("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}").into())))
+}
+
+/// Who `uid` is outside, by lines of `inside outside count` (user_namespaces(7)).
+fn outside(uid: u32, map: &str) -> u32 {
+    let mapped = |line: &str| {
+        let mut numbers = line.split_whitespace().map(|word| word.parse::<u32>().ok());
+        let (inside, outside, count) = (numbers.next()??, numbers.next()??, numbers.next()??);
+        uid.checked_sub(inside).filter(|offset| *offset < count).and_then(|offset| outside.checked_add(offset))
+    };
+    map.lines().find_map(mapped).unwrap_or(uid)
+}
+
 /// Root outside of all user namespaces?
 fn is_real_root() -> bool {
     rustix::process::geteuid().is_root()
@@ -124,6 +146,13 @@ mod tests {
         assert_eq!(sockets_for(7, Some(7), Some(2)), 2);
         assert_eq!(sockets_for(7, Some(8), Some(2)), 0);
         assert_eq!((sockets_for(7, None, Some(2)), sockets_for(7, Some(7), None)), (0, 0));
+    }
+
+    #[test]
+    fn the_user_outside_is_read_from_the_map() {
+        let map = "         0       1000          1\n         1     100000      65536\n";
+        assert_eq!([0, 1, 7].map(|uid| outside(uid, map)), [1000, 100_000, 100_006]);
+        assert_eq!((outside(70_000, map), outside(5, "0 0 4294967295")), (70_000, 5));
     }
 
     #[test]

@@ -75,6 +75,20 @@ fn has_processes(dir: &Dir) -> Result<bool> {
     }
 }
 
+/// Has systemd passed down every controller that limits something here?
+pub(super) fn require(group: &Group, leaf: &Dir) -> Result<()> {
+    let there = leaf.text("cgroup.controllers")?;
+    let there: Vec<&str> = there.split_whitespace().collect();
+    match group.enable.iter().find(|name| group.needs(name) && !there.contains(&name.as_str())) {
+        None => Ok(()),
+        Some(name) => {
+            let message = format!("the cgroup controller `{name}` is not delegated to `{}`", leaf.path.display());
+            Err(Error::new(Kind::Unsupported, message)
+                .hint("users get what `Delegate=` of systemd's `user@.service` names: by default cpu, memory and pids"))
+        }
+    }
+}
+
 fn not_passed(dir: &Dir, name: &str, errno: Errno) -> Error {
     let what = format!("can't pass the cgroup controller `{name}` to cgroups below `{}`", dir.path.display());
     match errno {

@@ -3,8 +3,8 @@
 use super::dir::{self, Dir};
 use super::paths::Paths;
 use super::place::Version;
-use super::plan::{CgroupPlan, Driver, Group};
-use super::{apply, enable, remove};
+use super::plan::{CgroupPlan, Group};
+use super::{apply, enable, remove, systemd};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Mode, OFlags, openat};
@@ -21,22 +21,16 @@ pub struct Cgroup {
     pub(super) made: Vec<PathBuf>,
 }
 
-/// Makes the cgroups, with all limits, before a process is in them.
+/// Makes the cgroups, with all limits, before a process is in them. Not for a plan with a scope: see [`make_around`].
 ///
 /// # Errors
 /// `Conflict` if there are processes in one already; else what the kernel refuses, with the field that asked for it.
 /// Nothing is left.
 pub fn make(plan: &CgroupPlan) -> Result<Cgroup> {
-    match plan.driver {
-        Driver::Cgroupfs => make_by_files(plan),
-        Driver::Systemd => Err(Error::new(
-            Kind::Unsupported,
-            "can't make a cgroup: the `systemd` driver is not built in; use `cgroupfs`",
-        )),
+    if plan.scope.is_some() {
+        // A systemd scope can't be empty.
+        return Err(Error::new(Kind::Internal, "a systemd scope was to be made without a process"));
     }
-}
-
-fn make_by_files(plan: &CgroupPlan) -> Result<Cgroup> {
     let mut cgroup = Cgroup { paths: plan.paths(), dirs: Vec::new(), made: Vec::new() };
     for group in &plan.groups {
         let dir = directory(group, &mut cgroup.made)?;
@@ -46,13 +40,40 @@ fn make_by_files(plan: &CgroupPlan) -> Result<Cgroup> {
             Version::V2 if group.enable.is_empty() => {}
             Version::V2 => enable::controllers(group, &dir)?,
         }
-        apply::writes(&dir, &group.writes)?;
-        if let Some(program) = &group.devices {
-            apply::devices(&dir, program)?;
-        }
+        limit(group, &dir)?;
         cgroup.dirs.push(dir);
     }
     Ok(cgroup)
+}
+
+/// Makes the cgroups around a process that waits: it is in all of them when this returns. The only way to a systemd
+/// scope; its place may turn out to be another than the plan's, so [`Cgroup::paths`] is what counts from here on.
+///
+/// # Errors
+/// As for [`make`], and what systemd refuses. Nothing is left, and the process may be killed.
+pub fn make_around(plan: &CgroupPlan, pid: Pid) -> Result<Cgroup> {
+    let (Some(scope), [group]) = (&plan.scope, plan.groups.as_slice()) else {
+        let cgroup = make(plan)?;
+        cgroup.add(pid)?;
+        return Ok(cgroup);
+    };
+    scope.start(pid)?;
+    let mut group = group.clone();
+    group.place.dir = systemd::dir_of(pid, &group.place)?;
+    let path = group.place.path();
+    let paths = Paths { places: vec![group.place.clone()], ..plan.paths() };
+    let mut cgroup = Cgroup { paths, dirs: Vec::new(), made: vec![path.clone()] };
+    let dir = Dir::open(&path).map_err(std::io::Error::from);
+    let dir = dir.context(|| format!("can't open the cgroup `{}`", path.display()))?;
+    enable::require(&group, &dir)?;
+    limit(&group, &dir)?;
+    cgroup.dirs.push(dir);
+    Ok(cgroup)
+}
+
+fn limit(group: &Group, dir: &Dir) -> Result<()> {
+    apply::writes(dir, &group.writes)?;
+    group.devices.as_ref().map_or(Ok(()), |program| apply::devices(dir, program))
 }
 
 fn directory(group: &Group, made: &mut Vec<PathBuf>) -> Result<Dir> {
@@ -126,6 +147,8 @@ impl Drop for Cgroup {
         if self.made.iter().any(|path| is_own(&path)) {
             // There is nobody to tell here; who wants to know calls `Paths::remove`. What stays is an empty cgroup.
             let _ = remove::all(self.made.iter().filter(is_own).map(PathBuf::as_path));
+            // A scope without processes ends by itself, but not at once.
+            let _ = self.paths.systemd_unit.as_ref().map(systemd::Unit::stop);
         }
         for path in self.made.iter().rev().filter(|path| !is_own(path)) {
             remove_if_empty(path);

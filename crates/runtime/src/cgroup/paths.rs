@@ -3,6 +3,7 @@
 use super::dir::Dir;
 use super::make::Cgroup;
 use super::place::{Place, Version};
+use super::systemd::Unit;
 use error::{Result, ResultExt};
 use rustix::io::Errno;
 use rustix::process::Pid;
@@ -16,7 +17,7 @@ pub struct Paths {
     pub places: Vec<Place>,
     /// The unit that systemd knows it by, where systemd made it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub systemd_unit: Option<String>,
+    pub systemd_unit: Option<Unit>,
 }
 
 impl Paths {

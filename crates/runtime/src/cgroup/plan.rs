@@ -5,27 +5,29 @@ use super::hierarchies::Hierarchies;
 use super::limits::{self, Current, Write};
 use super::paths::Paths;
 use super::place::{self, Place, Version};
+use super::systemd::{self, Manager, ScopePlan};
 use error::Result;
 use oci::runtime::Resources;
 use serde::{Deserialize, Serialize, Serializer};
 use sys::bpf::Instruction;
 
 /// Who makes the cgroups.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Driver {
     /// We, through the file system.
     #[default]
     Cgroupfs,
     /// systemd, asked over D-Bus.
-    Systemd,
+    Systemd(Manager),
 }
 
 /// What [`make`](super::make) does.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CgroupPlan {
-    /// Who makes them.
-    pub driver: Driver,
+    /// The scope that systemd makes; absent: we make them, through the file system.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<ScopePlan>,
     /// One for each hierarchy, v2 last.
     pub groups: Vec<Group>,
 }
@@ -61,7 +63,8 @@ impl Group {
 impl CgroupPlan {
     /// Where the cgroups will be.
     pub fn paths(&self) -> Paths {
-        Paths { places: self.groups.iter().map(|group| group.place.clone()).collect(), systemd_unit: None }
+        let places = self.groups.iter().map(|group| group.place.clone()).collect();
+        Paths { places, systemd_unit: self.scope.as_ref().map(|scope| scope.unit.clone()) }
     }
 }
 
@@ -78,11 +81,13 @@ pub fn plan(
     driver: Driver,
 ) -> Result<CgroupPlan> {
     hierarchies.some()?;
-    plan_at(place::places(hierarchies, cgroups_path, id)?, resources, driver)
-}
-
-/// The same where it is known which directories they are.
-pub(super) fn plan_at(places: Vec<Place>, resources: &Resources, driver: Driver) -> Result<CgroupPlan> {
+    let (mut scope, places) = match driver {
+        Driver::Cgroupfs => (None, place::places(hierarchies, cgroups_path, id)?),
+        Driver::Systemd(manager) => {
+            let (scope, place) = systemd::name(hierarchies, cgroups_path, id, &manager)?;
+            (Some(scope), vec![place])
+        }
+    };
     let writes = limits::writes(&places, resources, &Current::default())?;
     let controllers_in_v1 = places.iter().any(|place| place.version == Version::V1 && place.has_controllers());
     let devices_in_v1 = places.iter().any(|place| place.version == Version::V1 && place.has("devices"));
@@ -98,7 +103,10 @@ pub(super) fn plan_at(places: Vec<Place>, resources: &Resources, driver: Driver)
         }
         groups.push(group);
     }
-    Ok(CgroupPlan { driver, groups })
+    if let (Some(scope), Some(group)) = (&mut scope, groups.first()) {
+        scope.limit(&group.writes, resources);
+    }
+    Ok(CgroupPlan { scope, groups })
 }
 
 /// An instruction as one number in the order of the kernel's structure: code, registers, offset, operand.

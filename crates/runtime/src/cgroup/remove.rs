@@ -16,9 +16,14 @@ impl Paths {
     /// Kills what is left in the cgroups and removes them, with all below. What is not there is removed already. One
     /// that can't be removed does not keep the others: every failure is told.
     pub fn remove(&self) -> Result<()> {
+        let stopped = self.systemd_unit.as_ref().map_or(Ok(()), |unit| {
+            // Left to systemd, they would first be asked to end. What can't be killed is told below.
+            let _ = self.kill_all(KILL);
+            unit.stop()
+        });
         let paths: Vec<_> = self.places.iter().map(Place::path).collect();
         let mut busy: Vec<&Path> = Vec::new();
-        let mut failures = Vec::new();
+        let mut failures: Vec<Error> = stopped.err().into_iter().collect();
         for path in &paths {
             match rmdir(path) {
                 Ok(()) => {}

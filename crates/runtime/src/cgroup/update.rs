@@ -20,6 +20,9 @@ impl Paths {
         self.check_memory(resources)?;
         let program = if self.v1("devices").is_some() { None } else { devices::program(&resources.devices)? };
         let cgroup = self.open()?;
+        if let (Some(unit), [writes]) = (&self.systemd_unit, planned.as_slice()) {
+            unit.update(writes, current.cpu_period, &resources.devices)?;
+        }
         for ((place, dir), writes) in self.places.iter().zip(&cgroup.dirs).zip(planned) {
             let v2 = place.version == Version::V2;
             let writes = if place.has("devices") && !v2 { gently(dir, writes)? } else { writes };
@@ -46,6 +49,8 @@ impl Paths {
         }
         if let Some((Version::V2, dir)) = self.home("cpu", "cpu")? {
             current.cpu_quota = number(&dir, "cpu.max")?;
+            let period = |text: String| text.split_whitespace().nth(1).and_then(|word| word.parse().ok());
+            current.cpu_period = dir.read("cpu.max").ok().and_then(period);
         }
         Ok(current)
     }

@@ -84,7 +84,7 @@ impl Runtime {
         let linux = spec.linux.as_ref();
         let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
         let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
-        let driver = if self.systemd_cgroup { Driver::Systemd } else { Driver::Cgroupfs };
+        let driver = self.systemd.clone().map_or(Driver::Cgroupfs, Driver::Systemd);
         match cgroup::plan(&Hierarchies::read()?, path, id, &resources, driver) {
             Err(_) if host.user_namespace && has_no_limits(&resources) => Ok(None),
             planned => planned.map(Some),
@@ -174,7 +174,10 @@ struct Making<'a> {
 impl Making<'_> {
     fn make(&self, folder: &Folder, mut kept: Kept, cgroups: Option<&CgroupPlan>) -> Result<(Running, Option<Cgroup>)> {
         folder.write_kept(&kept)?;
-        let cgroup = cgroups.map(cgroup::make).transpose()?;
+        // A systemd scope can't be empty: that one is made around the init.
+        let scope = cgroups.filter(|plan| plan.scope.is_some());
+        let cgroup = cgroups.filter(|plan| plan.scope.is_none()).map(cgroup::make).transpose()?;
+        let mut made_around = None;
         let task_files = cgroup.as_ref().map(Cgroup::task_files).transpose()?.unwrap_or_default();
         let start = self.plan.stops.before_payload.then(|| start_socket::make(folder)).transpose()?;
         let agent = self.plan.process.listener.as_ref().map(|listener| files::connect(Path::new(&listener.path)));
@@ -197,6 +200,11 @@ impl Making<'_> {
                 hook_input: inputs.as_ref().map(|[creating, created]| [creating.as_fd(), created.as_fd()]),
                 attend: &mut |event| match event {
                     Event::Born(pid, told) => {
+                        if let Some(plan) = scope {
+                            let made = cgroup::make_around(plan, pid)?;
+                            kept.cgroups = Some(made.paths().clone());
+                            made_around = Some(made);
+                        }
                         self.write_down(folder, &mut kept, pid)?;
                         self.prepare_hooks(folder, &kept, inputs.as_ref())?;
                         self.prepare_agent(folder, &kept, told)
@@ -208,7 +216,7 @@ impl Making<'_> {
         let mut running = launched?;
         let handed = self.hand_over(&mut running);
         match handed {
-            Ok(()) => Ok((running, cgroup)),
+            Ok(()) => Ok((running, cgroup.or(made_around))),
             Err(error) => Err(crate::launch::reap(running.pid, error)),
         }
     }

@@ -24,6 +24,7 @@ mod start_socket;
 mod status;
 mod user;
 
+use crate::cgroup::Manager;
 use crate::cgroup::stats::Stats;
 use error::{Error, Kind, Result};
 use folder::Folder;
@@ -39,8 +40,8 @@ const MAX_ID_BYTES: usize = 240;
 pub struct Runtime {
     /// The folder with one folder for each container.
     pub root: PathBuf,
-    /// systemd makes the cgroups.
-    pub systemd_cgroup: bool,
+    /// The systemd that makes the cgroups; absent: we make them, through the file system.
+    pub systemd: Option<Manager>,
 }
 
 /// What a container is made from.

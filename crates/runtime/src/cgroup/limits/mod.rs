@@ -61,6 +61,8 @@ pub(super) struct Current {
     pub(super) memory_limit: Option<i64>,
     /// The first word of v2's `cpu.max`, or `None` for `max`.
     pub(super) cpu_quota: Option<i64>,
+    /// The second word of v2's `cpu.max`, in microseconds.
+    pub(super) cpu_period: Option<u64>,
 }
 
 /// The writes of one controller.
