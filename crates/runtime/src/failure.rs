@@ -188,7 +188,8 @@ impl Failure {
                 format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(number).unwrap_or("?"))
             }
             Stage::Schedule => {
-                let whats = ["the I/O priority", "the scheduler", "the memory policy", "the personality", "the processors"];
+                let whats =
+                    ["the I/O priority", "the scheduler", "the memory policy", "the personality", "the processors"];
                 format!("can't set {}", whats.get(index).unwrap_or(&"?"))
             }
             Stage::OomScore => "can't set the OOM score".to_owned(),

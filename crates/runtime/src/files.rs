@@ -1,11 +1,14 @@
 //! What a runtime hands to those who asked for it: process ids in files, terminals and filters over sockets.
 
+use crate::Running;
 use crate::seccomp::Listener;
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{ContainerProcessState, State};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
-use rustix::net::{AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with};
+use rustix::net::{
+    AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with,
+};
 use rustix::process::Pid;
 use std::io::{IoSlice, Write};
 use std::path::Path;
@@ -27,8 +30,18 @@ pub(crate) fn connect(path: &Path) -> Result<OwnedFd> {
     connect().map_err(|errno: rustix::io::Errno| std::io::Error::from(errno)).context(words)
 }
 
-/// Sends a terminal's controlling end, with a name as runc does.
-pub(crate) fn send_console(socket: &Path, console: &OwnedFd) -> Result<()> {
+/// The terminal's controlling end goes over the socket, the process id into the file, where they are asked for.
+pub(crate) fn hand_over(running: &mut Running, console_socket: Option<&Path>, pid_file: Option<&Path>) -> Result<()> {
+    if let Some(socket) = console_socket
+        && let Some(console) = running.console.take()
+    {
+        send_console(socket, &console)?;
+    }
+    pid_file.map_or(Ok(()), |path| write_pid(path, running.pid))
+}
+
+/// With a name, as runc does it.
+fn send_console(socket: &Path, console: &OwnedFd) -> Result<()> {
     let connection = connect(socket)?;
     sys::socket::send(&connection, &[IoSlice::new(b"/dev/ptmx")], Some(console.as_fd()), SendFlags::empty())
         .map_err(std::io::Error::from)
@@ -36,7 +49,7 @@ pub(crate) fn send_console(socket: &Path, console: &OwnedFd) -> Result<()> {
 }
 
 /// The number alone, without a line's end; written aside, so that nobody reads half of it.
-pub(crate) fn write_pid(path: &Path, pid: Pid) -> Result<()> {
+fn write_pid(path: &Path, pid: Pid) -> Result<()> {
     let words = || format!("can't write the process id to `{}`", path.display());
     let name = path.file_name().ok_or_else(|| Error::invalid("it names no file").context(words()))?;
     let mut aside = std::ffi::OsString::from(".");

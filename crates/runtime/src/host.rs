@@ -41,8 +41,8 @@ impl Host {
             !user_namespace || sys::read::small(c"/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");
         let mount = crate::cgroup::mount_point();
         let cgroup = mount.as_deref().and_then(|mount| crate::cgroup::base(mount, user_namespace));
-        let may_make_nodes = !user_namespace
-            && capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD));
+        let may_make_nodes =
+            !user_namespace && capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD));
         let apparmor = sys::read::small(c"/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n");
         let selinux = rustix::fs::access(c"/sys/fs/selinux/enforce", Access::EXISTS).is_ok();
         let cgroup2_mounted = mount.is_some();

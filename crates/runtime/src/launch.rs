@@ -110,7 +110,12 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
 }
 
 /// Enters what the plan joins, clones, and comes back.
-fn clone_init(plan: &Plan, cgroup: Option<BorrowedFd<'_>>, report: &OwnedFd, inherited: &Inherited<'_>) -> Result<Child> {
+fn clone_init(
+    plan: &Plan,
+    cgroup: Option<BorrowedFd<'_>>,
+    report: &OwnedFd,
+    inherited: &Inherited<'_>,
+) -> Result<Child> {
     let _joined = Joined::enter(plan)?;
     let what = Clone3 { namespaces: plan.namespaces, cgroup, sibling: false };
     match &plan.user_namespace {
@@ -211,9 +216,9 @@ pub(crate) fn grant(plan: &crate::plan::ProcessPlan, pid: Pid) -> Result<()> {
         written.map_err(std::io::Error::from).context(|| format!("can't write `{score}` to `{path}`"))?;
     }
     for &(resource, soft, hard) in &plan.rlimits {
-        sys::limits::set_of(pid, resource, soft, hard)
-            .map_err(std::io::Error::from)
-            .context(|| format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(resource).unwrap_or("?")))?;
+        sys::limits::set_of(pid, resource, soft, hard).map_err(std::io::Error::from).context(|| {
+            format!("can't set the resource limit RLIMIT_{}", crate::rlimits::name(resource).unwrap_or("?"))
+        })?;
     }
     Ok(())
 }
@@ -328,7 +333,8 @@ struct Tables<'a> {
 
 impl<'a> Tables<'a> {
     fn of(strings: &'a Strings) -> Self {
-        let hooks = |hooks: &'a [[Vec<CString>; 2]]| hooks.iter().map(|[argv, env]| ExecTables::new(argv, env)).collect();
+        let hooks =
+            |hooks: &'a [[Vec<CString>; 2]]| hooks.iter().map(|[argv, env]| ExecTables::new(argv, env)).collect();
         Self {
             payload: ExecTables::new(&strings.argv, &strings.env),
             create_container: hooks(&strings.create_container),

@@ -55,8 +55,7 @@ fn prepare(mount: &OwnedFd, source: &Source, mapper: &mut Mapper) -> Result<()> 
     change(source.attributes_below, true).map_err(sys::kernel::error)?;
     change(source.attributes, false).map_err(sys::kernel::error)?;
     for propagation in &source.propagations {
-        sys::mount::set_attributes(mount, 0, 0, propagation.kind, propagation.recursive)
-            .map_err(sys::kernel::error)?;
+        sys::mount::set_attributes(mount, 0, 0, propagation.kind, propagation.recursive).map_err(sys::kernel::error)?;
     }
     if let Some(id_map) = &source.id_map {
         mapper.map(mount, id_map)?;
@@ -84,8 +83,12 @@ impl Mapper {
 
 /// What podman and runc call `tmpcopyup`.
 fn copy_up(root: BorrowedFd<'_>, path: &Text, parameters: &[(Text, Option<Text>)]) -> Result<OwnedFd> {
-    let tmpfs = sys::mount::new_mount_with(c"tmpfs", parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c))), 0)
-        .map_err(sys::kernel::error)?;
+    let tmpfs = sys::mount::new_mount_with(
+        c"tmpfs",
+        parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c))),
+        0,
+    )
+    .map_err(sys::kernel::error)?;
     let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     match openat2(root, path.c(), flags, Mode::empty(), how) {

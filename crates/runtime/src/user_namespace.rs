@@ -33,7 +33,9 @@ fn write(path: &str, text: &str) -> Result<()> {
     let words = || format!("can't write `{}` to `{path}`", text.trim_end().replace('\n', ", "));
     written.map(drop).map_err(std::io::Error::from).context(words).map_err(|error| {
         let error = Error { kind: Kind::Denied, ..error };
-        error.hint("ids of the host that are mapped must be this user's own, or those it has in /etc/subuid and /etc/subgid")
+        error.hint(
+            "ids of the host that are mapped must be this user's own, or those it has in /etc/subuid and /etc/subgid",
+        )
     })
 }
 

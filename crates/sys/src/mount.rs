@@ -75,7 +75,14 @@ fn change(fd: BorrowedFd<'_>, attr: &MountAttr, recursive: bool) -> Result<(), E
     let fd = fd.as_raw_fd();
     // SAFETY: `attr` is a live mount_attr of the size given; the path is an empty C string.
     let ret = unsafe {
-        libc::syscall(libc::SYS_mount_setattr, fd, c"".as_ptr(), flags, std::ptr::from_ref(attr), size_of::<MountAttr>())
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            fd,
+            c"".as_ptr(),
+            flags,
+            std::ptr::from_ref(attr),
+            size_of::<MountAttr>(),
+        )
     };
     check(ret).map(drop)
 }

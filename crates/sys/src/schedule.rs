@@ -48,8 +48,7 @@ pub fn set_io_priority(priority: u32) -> Result<(), Errno> {
 #[allow(unsafe_code, reason = "rustix has a set of fixed size")]
 pub fn set_affinity(processors: &[u64]) -> Result<(), Errno> {
     // SAFETY: pointer and length are those of one slice; the kernel reads no more.
-    let ret =
-        unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(processors), processors.as_ptr()) };
+    let ret = unsafe { libc::syscall(libc::SYS_sched_setaffinity, 0, size_of_val(processors), processors.as_ptr()) };
     check(ret).map(drop)
 }
 

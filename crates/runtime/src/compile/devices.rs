@@ -35,7 +35,8 @@ pub(super) fn add(
     sources: &mut Vec<Source>,
     steps: &mut Vec<FsStep>,
 ) -> Result<()> {
-    let asked = linux.devices.iter().enumerate().map(|(index, device)| node(device, index)).collect::<Result<Vec<_>>>()?;
+    let asked =
+        linux.devices.iter().enumerate().map(|(index, device)| node(device, index)).collect::<Result<Vec<_>>>()?;
     // Whoever shows the host's whole /dev gets it as it is.
     let has_own_dev = !steps.iter().any(|step| matches!(step, FsStep::Bind { target, .. } if is_dev(target)));
     let makes = setting.host.may_make_nodes

@@ -34,12 +34,7 @@ const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgrou
 /// Private, with all below.
 pub(super) const PRIVATE: Propagation = Propagation { kind: propagation::PRIVATE, recursive: true };
 
-pub(super) fn compile(
-    spec: &Spec,
-    linux: &Linux,
-    namespaces: &Namespaces,
-    setting: &Setting<'_>,
-) -> Result<RootPlan> {
+pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setting: &Setting<'_>) -> Result<RootPlan> {
     let mut mounts = Mounts { sources: Vec::new(), steps: Vec::new(), label: None, namespaces, setting };
     if !linux.mount_label.is_empty() {
         if !setting.host.selinux {
@@ -276,12 +271,7 @@ pub(crate) fn clean(path: &Path) -> PathBuf {
     clean
 }
 
-fn id_maps(
-    mount: &Mount,
-    parsed: &Options,
-    namespaces: &Namespaces,
-    index: usize,
-) -> Result<Option<SourceIdMap>> {
+fn id_maps(mount: &Mount, parsed: &Options, namespaces: &Namespaces, index: usize) -> Result<Option<SourceIdMap>> {
     let field = |name: &str| format!("mounts[{index}].{name}");
     let given = !mount.uid_mappings.is_empty() || !mount.gid_mappings.is_empty();
     let recursive = parsed.id_map.unwrap_or(false);

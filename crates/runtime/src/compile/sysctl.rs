@@ -28,7 +28,11 @@ pub(super) fn compile(linux: &Linux, namespaces: &Namespaces) -> Result<Vec<(Tex
             return Err(invalid(&field, "this is no name of a kernel parameter"));
         }
         let (kind, kind_name) = owner(&path).ok_or_else(|| {
-            let why = if path == "kernel/hostname" { "use `hostname`" } else { "it belongs to no namespace: it would be the host's" };
+            let why = if path == "kernel/hostname" {
+                "use `hostname`"
+            } else {
+                "it belongs to no namespace: it would be the host's"
+            };
             invalid(&field, why)
         })?;
         if !namespaces.has(kind) {

@@ -26,7 +26,8 @@ pub(super) fn parse(text: &[u8]) -> Result<Spec> {
     let known = spec.oci_version.split('.').next().is_some_and(|major| major == "1")
         && spec.oci_version.split('.').count() >= 3;
     if !known {
-        let message = format!("config.json: `ociVersion`: `{}` is no version 1.x.y of the specification", spec.oci_version);
+        let message =
+            format!("config.json: `ociVersion`: `{}` is no version 1.x.y of the specification", spec.oci_version);
         return Err(Error::invalid(message));
     }
     Ok(spec)

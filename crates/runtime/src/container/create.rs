@@ -2,6 +2,7 @@
 
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
+use super::loan::{Loan, LoanPlan};
 use super::{Create, Runtime, check_id, config, process, start_socket, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
 use crate::compile::{Setting, compile};
@@ -56,6 +57,7 @@ impl Runtime {
         };
         let plan = compile(&spec, &setting)?;
         check(&spec, &plan, what)?;
+        let lent = LoanPlan::of(&spec, &plan, what.id)?;
         let folder = Unfinished(Some(Folder::make(&self.root, what.id)?));
         let kept = Kept {
             version: kept::VERSION,
@@ -65,14 +67,15 @@ impl Runtime {
             pid: None,
             start_time: 0,
             cgroups: cgroups.as_ref().map(CgroupPlan::paths),
+            intel_rdt: None,
+            descriptors: crate::criu::descriptors(),
         };
         folder.get().write(file::CONFIG, &text)?;
+        let mut loan = lent.make()?;
         let making = Making { what, spec: &spec, plan: &plan, root: root.as_fd() };
-        let (running, cgroup) = making.make(folder.get(), kept, cgroups.as_ref())?;
-        if waits_for_start {
-            start_socket::publish(folder.get())?;
-        }
+        let (running, cgroup) = making.make(folder.get(), kept, cgroups.as_ref(), &mut loan)?;
         folder.keep();
+        loan.keep();
         if let Some(cgroup) = cgroup {
             cgroup.keep();
         }
@@ -80,7 +83,7 @@ impl Runtime {
     }
 
     /// `None`: this user can have none, and the document asks for nothing that needs one.
-    fn plan_cgroups(&self, spec: &Spec, id: &str, host: &Host) -> Result<Option<CgroupPlan>> {
+    pub(super) fn plan_cgroups(&self, spec: &Spec, id: &str, host: &Host) -> Result<Option<CgroupPlan>> {
         let linux = spec.linux.as_ref();
         let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
         let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
@@ -98,7 +101,7 @@ fn has_no_limits(resources: &Resources) -> bool {
 }
 
 /// Where the root file system is, without links.
-fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
+pub(super) fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     let root = spec.root.as_ref().ok_or_else(|| Error::invalid("config.json: `root` is missing"))?;
     if root.path.is_empty() {
         return Err(Error::invalid("config.json: `root.path` is empty"));
@@ -108,7 +111,7 @@ fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
 }
 
 /// As a mount of its own, attached nowhere.
-fn open_root(rootfs: &Path) -> Result<OwnedFd> {
+pub(super) fn open_root(rootfs: &Path) -> Result<OwnedFd> {
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let open = || {
         let root = open_tree(CWD, rootfs, flags)?;
@@ -142,14 +145,14 @@ fn check(spec: &Spec, plan: &Plan, what: &Create<'_>) -> Result<()> {
 }
 
 /// The folder of a container that is not made yet: removed again unless it is kept.
-struct Unfinished(Option<Folder>);
+pub(super) struct Unfinished(pub(super) Option<Folder>);
 
 impl Unfinished {
-    fn get(&self) -> &Folder {
+    pub(super) fn get(&self) -> &Folder {
         self.0.as_ref().expect("it is there until it is kept")
     }
 
-    fn keep(mut self) {
+    pub(super) fn keep(mut self) {
         self.0 = None;
     }
 }
@@ -172,7 +175,14 @@ struct Making<'a> {
 }
 
 impl Making<'_> {
-    fn make(&self, folder: &Folder, mut kept: Kept, cgroups: Option<&CgroupPlan>) -> Result<(Running, Option<Cgroup>)> {
+    fn make(
+        &self,
+        folder: &Folder,
+        mut kept: Kept,
+        cgroups: Option<&CgroupPlan>,
+        loan: &mut Loan<'_>,
+    ) -> Result<(Running, Option<Cgroup>)> {
+        kept.intel_rdt = loan.class();
         folder.write_kept(&kept)?;
         // A systemd scope can't be empty: that one is made around the init.
         let scope = cgroups.filter(|plan| plan.scope.is_some());
@@ -182,16 +192,18 @@ impl Making<'_> {
         let start = self.plan.stops.before_payload.then(|| start_socket::make(folder)).transpose()?;
         let agent = self.plan.process.listener.as_ref().map(|listener| files::connect(Path::new(&listener.path)));
         let agent = agent.transpose()?;
-        let has_hooks =
-            !(self.plan.create_container_hooks.is_empty() && self.plan.start_container_hooks.is_empty());
+        let has_hooks = !(self.plan.create_container_hooks.is_empty() && self.plan.start_container_hooks.is_empty());
         let inputs = if has_hooks { Some([hooks::empty_input()?, hooks::empty_input()?]) } else { None };
         let launched = launch(
             self.plan,
             Launch {
                 root: self.root,
-                stdio: self.plan.process.terminal.is_none().then(|| {
-                    [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]
-                }),
+                stdio: self
+                    .plan
+                    .process
+                    .terminal
+                    .is_none()
+                    .then(|| [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()]),
                 cgroup: cgroup.as_ref().and_then(Cgroup::v2_fd),
                 task_files: &task_files,
                 launchers: Some(folder.dir.as_fd()),
@@ -206,6 +218,7 @@ impl Making<'_> {
                             made_around = Some(made);
                         }
                         self.write_down(folder, &mut kept, pid)?;
+                        loan.give(pid)?;
                         self.prepare_hooks(folder, &kept, inputs.as_ref())?;
                         self.prepare_agent(folder, &kept, told)
                     }
@@ -214,8 +227,7 @@ impl Making<'_> {
             },
         );
         let mut running = launched?;
-        let handed = self.hand_over(&mut running);
-        match handed {
+        match self.hand_over(folder, &mut running) {
             Ok(()) => Ok((running, cgroup.or(made_around))),
             Err(error) => Err(crate::launch::reap(running.pid, error)),
         }
@@ -251,14 +263,9 @@ impl Making<'_> {
         hooks::call(&self.spec.hooks.create_runtime, "createRuntime", &state)
     }
 
-    /// The terminal and the process id go to those who asked for them.
-    fn hand_over(&self, running: &mut Running) -> Result<()> {
-        if let (Some(socket), Some(console)) = (self.what.console_socket, running.console.take_if(|_| self.what.console_socket.is_some())) {
-            files::send_console(socket, &console)?;
-        }
-        if let Some(path) = self.what.pid_file {
-            files::write_pid(path, running.pid)?;
-        }
-        Ok(())
+    /// The terminal and the process id go to those who asked for them, and then the container is created.
+    fn hand_over(&self, folder: &Folder, running: &mut Running) -> Result<()> {
+        files::hand_over(running, self.what.console_socket, self.what.pid_file)?;
+        if self.plan.stops.before_payload { start_socket::publish(folder) } else { Ok(()) }
     }
 }

@@ -52,6 +52,9 @@ impl Runtime {
         if let Some(cgroups) = &kept.cgroups {
             cgroups.remove()?;
         }
+        if let Some(class) = &kept.intel_rdt {
+            class.remove()?;
+        }
         folder.remove()?;
         let call = |spec: &Spec| {
             let state = folder.state(kept, Status::Stopped, spec);
@@ -78,9 +81,7 @@ fn end(folder: &Folder, kept: &Kept) -> Result<()> {
         cgroups.thaw()?;
     }
     let timeout = Timespec { tv_sec: KILL_TIMEOUT_S, tv_nsec: 0 };
-    let ended = rustix::io::retry_on_intr(|| {
-        poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&timeout))
-    });
+    let ended = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&timeout)));
     match ended {
         Ok(0) => Err(Error::new(Kind::Unavailable, "it does not end").context(words())),
         Ok(_) => Ok(()),

@@ -51,7 +51,8 @@ impl Runtime {
             _ => return Err(super::not_running(what.id)),
         }
         let gone = || super::not_running(what.id);
-        let (pid, pidfd) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten().ok_or_else(gone)?;
+        let (pid, pidfd) =
+            kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten().ok_or_else(gone)?;
         let spec = folder.spec()?;
         let host = Host::read()?;
         let plan = compile(what, &spec, &kept, &host, pid)?;
@@ -241,7 +242,9 @@ impl Entering<'_> {
         if let (Some(listener), Some(state)) = (&self.plan.listener, &agent.message) {
             let state = oci::runtime::State { pid: Some(pid.as_raw_nonzero().get()), ..state.clone() };
             let text = files::agent_message(listener, state)?;
-            told.set(&text).map_err(std::io::Error::from).context(|| "can't write down the state for the seccomp agent")?;
+            told.set(&text)
+                .map_err(std::io::Error::from)
+                .context(|| "can't write down the state for the seccomp agent")?;
         }
         Ok(())
     }
@@ -257,15 +260,7 @@ fn refused(errno: Errno) -> Error {
 }
 
 fn hand_over(what: &Exec<'_>, mut running: Running) -> Result<Running> {
-    let mut hand = || {
-        if let Some(socket) = what.console_socket
-            && let Some(console) = running.console.take()
-        {
-            files::send_console(socket, &console)?;
-        }
-        what.pid_file.map_or(Ok(()), |path| files::write_pid(path, running.pid))
-    };
-    match hand() {
+    match files::hand_over(&mut running, what.console_socket, what.pid_file) {
         Ok(()) => Ok(running),
         Err(error) => Err(reap(running.pid, error)),
     }

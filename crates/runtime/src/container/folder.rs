@@ -152,7 +152,13 @@ impl Folder {
         let owner = rustix::fs::fstat(&self.dir).map_err(std::io::Error::from)?.st_uid;
         let state = self.state(&kept, status, &self.spec()?);
         let Kept { rootfs, created, cgroups, .. } = kept;
-        Ok(Container { state, rootfs, created, owner, systemd_unit: cgroups.and_then(|cgroups| cgroups.systemd_unit).map(|unit| unit.name) })
+        Ok(Container {
+            state,
+            rootfs,
+            created,
+            owner,
+            systemd_unit: cgroups.and_then(|cgroups| cgroups.systemd_unit).map(|unit| unit.name),
+        })
     }
 
     /// `None` when there is no such file.

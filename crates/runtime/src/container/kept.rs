@@ -1,6 +1,7 @@
 //! `state.json`: what must be known of a container by whoever comes later.
 
 use crate::cgroup::Paths;
+use crate::intel_rdt::RdtGroup;
 use error::{Error, Kind, Result};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -28,6 +29,12 @@ pub(super) struct Kept {
     /// Named before they are made; absent where none can be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cgroups: Option<Paths>,
+    /// Its class of service.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intel_rdt: Option<RdtGroup>,
+    /// What standard input, output and error were, for a checkpoint.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub descriptors: Vec<String>,
 }
 
 impl Kept {

@@ -17,6 +17,7 @@ mod delete;
 mod exec;
 mod folder;
 mod kept;
+mod loan;
 mod process;
 mod signal;
 mod start;

@@ -94,7 +94,8 @@ pub(super) fn make_node(node: &Node) -> Result<(), Errno> {
         Ok(()) => {}
         Err(Errno::EXIST) => {
             let there = statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            let same = FileType::from_raw_mode(there.st_mode) == kind && (kind == FileType::Fifo || there.st_rdev == device);
+            let same =
+                FileType::from_raw_mode(there.st_mode) == kind && (kind == FileType::Fifo || there.st_rdev == device);
             return if same { Ok(()) } else { Err(Errno::EXIST) };
         }
         Err(errno) => return Err(errno),

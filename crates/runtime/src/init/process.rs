@@ -5,11 +5,14 @@ use super::{At, Done, Payload, message};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text, UserNamespace};
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, openat, statat};
+use rustix::fs::{
+    Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, openat, statat,
+};
 use rustix::io::Errno;
 use rustix::process::{Rlimit, Signal, fchdir, ioctl_tiocsctty, set_parent_process_death_signal, setsid, umask};
 use rustix::thread::{
-    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_res_gid, set_thread_res_uid,
+    CapabilitySet, CapabilitySets, set_capabilities, set_keep_capabilities, set_no_new_privs, set_thread_res_gid,
+    set_thread_res_uid,
 };
 use std::convert::Infallible;
 use std::ffi::CStr;
@@ -227,7 +230,11 @@ pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels
         drop_capabilities(plan)?;
     }
     let (report, agent) = keep_only(plan, payload).at(Stage::Exec, 0)?;
-    let payload = Payload { report: report.as_fd(), listener: agent.as_ref().map(|(fd, state)| (fd.as_fd(), *state)), ..*payload };
+    let payload = Payload {
+        report: report.as_fd(),
+        listener: agent.as_ref().map(|(fd, state)| (fd.as_fd(), *state)),
+        ..*payload
+    };
     // With the parent's end closed here this fails when the parent is gone.
     super::stops::say(payload.report, message::EXECUTING).at(Stage::Exec, 0)?;
     let failure = match restrict(plan, &payload) {
@@ -297,9 +304,11 @@ fn set_possible(refused: Errno, sets: CapabilitySets) -> Result<(), Errno> {
 
 /// Executes the first candidate that can be; comes back only to say why none could.
 fn try_candidates(plan: &ProcessPlan, payload: &Payload<'_>) -> Failure {
-    choose(plan, |path| Err(payload.tables.execute(path)))
-        .err()
-        .unwrap_or(Failure { stage: Stage::Exec, index: 1, errno: Errno::NOENT })
+    choose(plan, |path| Err(payload.tables.execute(path))).err().unwrap_or(Failure {
+        stage: Stage::Exec,
+        index: 1,
+        errno: Errno::NOENT,
+    })
 }
 
 /// Is there something to execute? A container that is only created should fail now rather than when it is started.
@@ -353,7 +362,8 @@ fn keep_only<'a>(
     let first = FIRST_FD + plan.kept_fds;
     // First out of the way of each other, then into place.
     let aside = rustix::io::fcntl_dupfd_cloexec(payload.report, i32::try_from(first + 2).map_err(|_| Errno::BADF)?)?;
-    let agent = payload.listener.map(|(agent, state)| Ok((sys::limits::move_to(agent, first + 1)?, state))).transpose()?;
+    let agent =
+        payload.listener.map(|(agent, state)| Ok((sys::limits::move_to(agent, first + 1)?, state))).transpose()?;
     let report = sys::limits::move_to(aside.as_fd(), first)?;
     drop(aside);
     sys::process::close_range(first + 1 + u32::from(agent.is_some()), sys::process::Range::Close)?;

@@ -11,8 +11,8 @@ use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
 use rustix::io::Errno;
 use rustix::mount::{
-    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_move, move_mount, open_tree,
-    unmount,
+    MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_move, move_mount,
+    open_tree, unmount,
 };
 use rustix::process::{PidfdFlags, chdir, chroot, fchdir, getpid, pidfd_open};
 use rustix::thread::{ThreadNameSpaceType, move_into_thread_name_spaces};
@@ -114,7 +114,9 @@ fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
         }
         FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
         FsStep::Node(node) => make_node(node),
-        FsStep::Change { target, set, clear } => set_attributes(open(target.c(), OFlags::PATH)?, *set, *clear, 0, false),
+        FsStep::Change { target, set, clear } => {
+            set_attributes(open(target.c(), OFlags::PATH)?, *set, *clear, 0, false)
+        }
     }
 }
 

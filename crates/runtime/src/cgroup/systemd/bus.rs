@@ -48,7 +48,8 @@ impl Manager {
             Err(cause) => cause,
         };
         // Only that there is no bus; one that refuses us has its reasons.
-        let absent = |cause: &std::io::Error| matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
+        let absent =
+            |cause: &std::io::Error| matches!(cause.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused);
         let failed = match absent(&first).then(|| Connection::open(&self.private)) {
             Some(Ok(connection)) => return Ok(connection),
             Some(Err(cause)) if !absent(&cause) => cause,
@@ -113,7 +114,9 @@ impl Connection {
         };
         self.call(&of_bus("Hello", "", Writer::default()))?;
         let mut rule = Writer::default();
-        rule.text(&format!("type='signal',sender='{SYSTEMD}',path='{MANAGER_PATH}',interface='{MANAGER}',member='JobRemoved'"));
+        rule.text(&format!(
+            "type='signal',sender='{SYSTEMD}',path='{MANAGER_PATH}',interface='{MANAGER}',member='JobRemoved'"
+        ));
         self.call(&of_bus("AddMatch", "s", rule))?;
         self.manager("Subscribe", "", Writer::default()).map(drop)
     }

@@ -140,7 +140,10 @@ impl Unit {
         body.bool(true);
         properties::write(&mut body, &new);
         let words = || format!("can't change the systemd unit `{}`", self.name);
-        self.manager.connect().and_then(|mut systemd| systemd.manager("SetUnitProperties", "sba(sv)", body)).context(words)?;
+        self.manager
+            .connect()
+            .and_then(|mut systemd| systemd.manager("SetUnitProperties", "sba(sv)", body))
+            .context(words)?;
         Ok(())
     }
 

@@ -30,7 +30,8 @@ pub(super) fn parse(cgroups_path: &str, id: &str, default_slice: &str) -> Result
         return Err(invalid(cgroups_path, "for systemd it is `slice:prefix:name`"));
     };
     let slice = if slice.is_empty() { default_slice } else { slice };
-    let slices = slices(slice).ok_or_else(|| invalid(cgroups_path, &format!("`{slice}` is not the name of a slice")))?;
+    let slices =
+        slices(slice).ok_or_else(|| invalid(cgroups_path, &format!("`{slice}` is not the name of a slice")))?;
     let unit = if prefix.is_empty() { format!("{name}.scope") } else { format!("{prefix}-{name}.scope") };
     // systemd.unit(5): letters, digits and these; all else would have to be escaped.
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '-' | '_' | '.' | '\\');
