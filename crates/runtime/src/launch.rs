@@ -1,6 +1,7 @@
 //! From a plan to a running payload: one `clone3`, then what only the host can do, then wait until it is executed or
 //! says why not.
 
+use crate::copy::copy;
 use crate::failure::Failure;
 use crate::init::{self, GO, Inherited, Payload, message};
 use crate::joins::Joined;
@@ -14,7 +15,7 @@ use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::ffi::CString;
 use std::io::IoSlice;
-use sys::process::{Child, Clone3, ExecTables, clone3};
+use sys::process::{Child, Clone3, ExecTables};
 
 /// What a launch takes besides the plan.
 pub struct Launch<'a> {
@@ -120,21 +121,11 @@ fn clone_init(
     let what = Clone3 { namespaces: plan.namespaces, cgroup, sibling: false };
     match &plan.user_namespace {
         UserNamespace::Joined(path) => clone_in(&open_namespace(path)?, what, plan, report, inherited),
-        _ => clone_here(what, plan, inherited)?.ok_or_else(killed),
-    }
-}
-
-#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
-fn clone_here(what: Clone3<'_>, plan: &Plan, inherited: &Inherited<'_>) -> Result<Option<Child>> {
-    // SAFETY: the child runs only the init, which allocates nothing, takes no lock and never returns.
-    match unsafe { clone3(what) }.map_err(refused)? {
-        Some(child) => Ok(Some(child)),
-        None => init::run(plan, inherited),
+        _ => copy(what, || init::run(plan, inherited)).map_err(refused),
     }
 }
 
 /// An existing user namespace must own the new ones: a child enters it and makes the init as its sibling, our child.
-#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
 fn clone_in(
     namespace: &OwnedFd,
     what: Clone3<'_>,
@@ -142,25 +133,12 @@ fn clone_in(
     report: &OwnedFd,
     inherited: &Inherited<'_>,
 ) -> Result<Child> {
-    let middle = Clone3 { namespaces: 0, ..what };
-    // SAFETY: the child makes two system calls and exits, or becomes the init, which allocates nothing.
-    let Some(child) = (unsafe { clone3(middle) }).map_err(refused)? else {
-        let inner = sys::process::enter_namespaces(namespace, sys::process::namespace::USER)
-            // SAFETY: as above.
-            .and_then(|()| unsafe { clone3(Clone3 { cgroup: None, sibling: true, ..what }) });
-        match inner {
-            Ok(None) => init::run(plan, inherited),
-            Ok(Some(init)) => {
-                let pid = init.pid.as_raw_nonzero().get().to_ne_bytes();
-                let _ = sys::socket::send(inherited.payload.report, &[IoSlice::new(&pid)], None, SendFlags::empty());
-                sys::process::exit_now(0)
-            }
-            Err(errno) => {
-                let errno = errno.raw_os_error();
-                sys::process::exit_now(if errno < 255 { errno } else { 255 })
-            }
-        }
-    };
+    let child = copy(Clone3 { namespaces: 0, ..what }, || {
+        let made = sys::process::enter_namespaces(namespace, sys::process::namespace::USER)
+            .and_then(|()| copy(Clone3 { cgroup: None, sibling: true, ..what }, || init::run(plan, inherited)));
+        tell_pid(made, inherited.payload.report)
+    })
+    .map_err(refused)?;
     let status = rustix::io::retry_on_intr(|| waitpid(Some(child.pid), WaitOptions::empty()));
     let code = status.ok().flatten().and_then(|(_, status)| status.exit_status()).unwrap_or(255);
     if code != 0 {
@@ -175,6 +153,19 @@ fn clone_in(
         .map_err(std::io::Error::from)
         .context(|| "can't watch the container's init")?;
     Ok(Child { pid, pidfd })
+}
+
+/// The end of a child that made a sibling: says which, or why not.
+pub(crate) fn tell_pid(made: Result<Child, Errno>, report: BorrowedFd<'_>) -> ! {
+    match made {
+        Ok(sibling) => {
+            let pid = sibling.pid.as_raw_nonzero().get().to_ne_bytes();
+            // If nobody hears it there is nobody to go on.
+            let _ = sys::socket::send(report, &[IoSlice::new(&pid)], None, SendFlags::empty());
+            sys::process::exit_now(0)
+        }
+        Err(errno) => sys::process::exit_now(errno.raw_os_error().clamp(1, 255)),
+    }
 }
 
 /// What the init said.

@@ -7,6 +7,7 @@
 pub mod cgroup;
 mod compile;
 pub mod container;
+mod copy;
 pub mod criu;
 pub mod example;
 mod failure;

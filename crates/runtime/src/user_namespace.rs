@@ -1,14 +1,15 @@
 //! User namespaces: writing their maps, and making one that nobody lives in.
 
+use crate::copy::copy;
 use crate::plan::IdMaps;
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::IdMapping;
-use rustix::fd::OwnedFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, waitpid};
 use std::fmt::Write as _;
-use sys::process::{Clone3, clone3, namespace};
+use sys::process::{Clone3, namespace};
 
 /// Writes the maps of a process's new user namespace. The caller needs CAP_SETUID and CAP_SETGID in the namespace
 /// above it.
@@ -40,18 +41,16 @@ fn write(path: &str, text: &str) -> Result<()> {
 }
 
 /// A user namespace with these maps and without processes, for id-mapped mounts.
-#[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
 pub(crate) fn make(maps: &IdMaps) -> Result<OwnedFd> {
     let (ours, theirs) = sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let what = Clone3 { namespaces: namespace::USER, ..Clone3::default() };
-    // SAFETY: the child waits for the end of a conversation and exits.
-    let child = unsafe { clone3(what) }.map_err(sys::kernel::error).context(|| "can't make a user namespace")?;
-    let Some(child) = child else {
+    let child = copy(what, || {
         // Our own copy of their end would keep the conversation going.
-        drop(ours);
+        sys::process::give_up(ours.as_fd());
         let _ = sys::socket::receive(&theirs, &mut [0], rustix::net::RecvFlags::empty());
         sys::process::exit_now(0)
-    };
+    });
+    let child = child.map_err(sys::kernel::error).context(|| "can't make a user namespace")?;
     let made = write_maps(child.pid, maps).and_then(|()| {
         let path = format!("/proc/{}/ns/user", child.pid.as_raw_nonzero());
         openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())

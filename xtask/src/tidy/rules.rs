@@ -165,7 +165,7 @@ fn is_init(file: &str) -> bool {
 
 /// `sys`, and the places where a copy of this process is made: what its child may do is decided beside the clone.
 fn may_be_unsafe(file: &str) -> bool {
-    let clones = ["crates/runtime/src/launch", "crates/engine/src/rootless.rs", "crates/runtime/tests/seccomp.rs"];
+    let clones = ["crates/runtime/src/copy.rs", "crates/engine/src/rootless.rs", "crates/runtime/tests/seccomp.rs"];
     file.starts_with("crates/sys/") || is_init(file) || clones.iter().any(|clone| file.starts_with(clone))
 }
 
@@ -194,7 +194,7 @@ mod tests {
         ("crates/isolazi/src/a.rs", "fn f() { std::env::var(\"HOME\") }", 0),
         ("crates/oci/src/a.rs", "fn f() { unsafe { g() } }", 2),
         ("crates/sys/src/a.rs", "fn f() { unsafe { g() } }", 0),
-        ("crates/runtime/src/launch.rs", "fn f() { unsafe { g() } }", 0),
+        ("crates/runtime/src/copy.rs", "fn f() { unsafe { g() } }", 0),
         ("crates/runtime/src/plan.rs", "fn f() { unsafe { g() } }", 2),
         ("crates/runtime/tests/a.rs", "fn f() { unsafe { clone() } }", 0),
         ("crates/oci/tests/a.rs", "#[test]\n#[ignore = \"slow\"]\nfn f() {}", 3),

@@ -9,8 +9,9 @@ use super::kept::Kept;
 use super::{Exec, Runtime, process, status, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
+use crate::copy::copy;
 use crate::init::{self, Payload};
-use crate::launch::{go, grant, hear_out, host_proc, owned, reap};
+use crate::launch::{go, grant, hear_out, host_proc, owned, reap, tell_pid};
 use crate::plan::ProcessPlan;
 use crate::{Host, Running, files};
 use error::{Error, Kind, Result, ResultExt};
@@ -18,12 +19,11 @@ use oci::runtime::{Spec, Status};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
+use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
 use std::ffi::CString;
-use std::io::IoSlice;
 use std::path::Path;
-use sys::process::{Clone3, ExecTables, clone3, namespace};
+use sys::process::{Clone3, ExecTables, namespace};
 
 /// What can be entered by a pidfd, by its name in `/proc/<pid>/ns`.
 const NAMESPACES: [(&str, u64); 8] = [
@@ -65,11 +65,8 @@ impl Runtime {
 }
 
 fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> Result<ProcessPlan> {
-    match (what.process.terminal, what.console_socket) {
-        (false, Some(_)) => {
-            return Err(Error::invalid("a `--console-socket` needs a terminal: the process would have none"));
-        }
-        _ => {}
+    if what.console_socket.is_some() && !what.process.terminal {
+        return Err(Error::invalid("a `--console-socket` needs a terminal: the process would have none"));
     }
     let has_home = what.process.env.iter().any(|entry| entry.starts_with("HOME="));
     let home = if has_home { None } else { home(pid, what.process.user.uid) };
@@ -189,35 +186,25 @@ impl Entering<'_> {
     }
 
     /// The child that goes in and makes the process. It starts in the container's v2 cgroup, with our rights.
-    #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
     fn clone_middle(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> Result<Pid> {
         let what = Clone3 { cgroup: self.cgroup.and_then(Cgroup::v2_fd), ..Clone3::default() };
-        // SAFETY: the child makes system calls only and exits, or becomes the init, which allocates nothing.
-        match unsafe { clone3(what) }.map_err(|errno| refused(errno))? {
-            Some(child) => Ok(child.pid),
-            None => self.go_in(payload, task_files),
-        }
+        let child = copy(what, || {
+            let made = self.go_in(task_files).and_then(|()| {
+                let sibling = Clone3 { sibling: true, ..Clone3::default() };
+                copy(sibling, || init::run_exec(self.plan, payload))
+            });
+            tell_pid(made, payload.report)
+        });
+        child.map(|child| child.pid).map_err(refused)
     }
 
-    #[allow(unsafe_code, reason = "clone3 makes a copy of this process")]
-    fn go_in(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> ! {
+    fn go_in(&self, task_files: &[OwnedFd]) -> Result<(), Errno> {
         // Before anybody inside can see us (CVE-2016-9962).
-        let entered = sys::process::hide_memory()
-            .and_then(|()| task_files.iter().try_for_each(|file| rustix::io::write(file, b"0").map(drop)))
-            .and_then(|()| match self.namespaces {
-                0 => Ok(()),
-                bits => sys::process::enter_namespaces(self.pidfd, bits),
-            })
-            // SAFETY: as above.
-            .and_then(|()| unsafe { clone3(Clone3 { sibling: true, ..Clone3::default() }) });
-        match entered {
-            Ok(None) => init::run_exec(self.plan, payload),
-            Ok(Some(process)) => {
-                let pid = process.pid.as_raw_nonzero().get().to_ne_bytes();
-                let _ = sys::socket::send(payload.report, &[IoSlice::new(&pid)], None, SendFlags::empty());
-                sys::process::exit_now(0)
-            }
-            Err(errno) => sys::process::exit_now(errno.raw_os_error().clamp(1, 255)),
+        sys::process::hide_memory()?;
+        task_files.iter().try_for_each(|file| rustix::io::write(file, b"0").map(drop))?;
+        match self.namespaces {
+            0 => Ok(()),
+            bits => sys::process::enter_namespaces(self.pidfd, bits),
         }
     }
 

@@ -1,6 +1,7 @@
 //! Hooks that run in the container: children of the init, each with the container's state on standard input.
 
 use super::{Done, Inherited};
+use crate::copy::copy;
 use crate::failure::{Failure, Stage};
 use crate::plan::HookPlan;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -8,7 +9,7 @@ use rustix::fd::{AsFd, BorrowedFd};
 use rustix::fs::{SeekFrom, seek};
 use rustix::io::Errno;
 use rustix::process::{Signal, WaitOptions, kill_process, waitpid};
-use sys::process::{Child, Clone3, ExecTables, Range, clone3, close_range, exit_now};
+use sys::process::{Child, Clone3, ExecTables, Range, close_range, exit_now};
 
 /// The exit code of a child that could not execute its hook, as a shell's.
 const NOT_EXECUTED: i32 = 127;
@@ -36,17 +37,15 @@ impl Failure {
 }
 
 /// The exit code; 128 and the signal for one that was killed.
-#[allow(unsafe_code, reason = "a hook is a child of its own")]
 fn one(hook: &HookPlan, tables: &ExecTables<'_>, input: BorrowedFd<'_>) -> Result<i32, Errno> {
     // The hooks share its position.
     seek(input, SeekFrom::Start(0))?;
-    // SAFETY: the child makes a few system calls and executes or exits; it allocates nothing.
-    let Some(child) = (unsafe { clone3(Clone3::default()) })? else {
+    let child = copy(Clone3::default(), || {
         let _ = rustix::stdio::dup2_stdin(input);
         let _ = close_range(3, Range::CloseOnExec);
         tables.execute(hook.path.c());
         exit_now(NOT_EXECUTED)
-    };
+    })?;
     let ended = wait(&child, hook.timeout_s);
     if ended.is_err() {
         // It may have ended at this moment; the wait below takes it either way.
