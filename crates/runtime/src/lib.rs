@@ -21,6 +21,7 @@ mod joins;
 mod launch;
 pub mod net_devices;
 pub mod plan;
+pub mod prologue;
 mod rlimits;
 pub mod seccomp;
 mod sources;

@@ -3,6 +3,7 @@
 mod devices;
 mod hooks;
 pub(crate) use hooks::one as hook;
+pub(crate) use namespaces::id_maps;
 mod mounts;
 pub(crate) use mounts::clean;
 mod namespaces;
@@ -55,7 +56,7 @@ pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
     let process = spec.process.as_ref().ok_or_else(|| Error::invalid("config.json: `process` is missing"))?;
     let none = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&none);
-    let namespaces = namespaces::compile(linux, setting.host)?;
+    let namespaces = namespaces::compile(linux)?;
     let named = |name: &str, field: &str| match name {
         "" => Ok(None),
         _ if !namespaces.has(namespace::UTS) => {

@@ -1,7 +1,6 @@
 //! Which namespaces are made, which are joined, and whose ids count inside.
 
 use super::{invalid, text};
-use crate::Host;
 use crate::plan::{IdMaps, Join, Text, UserNamespace};
 use error::Result;
 use oci::runtime::{IdMapping, Linux, NamespaceKind};
@@ -30,7 +29,7 @@ impl Namespaces {
     }
 }
 
-pub(super) fn compile(linux: &Linux, host: &Host) -> Result<Namespaces> {
+pub(super) fn compile(linux: &Linux) -> Result<Namespaces> {
     let mut namespaces = Namespaces {
         new: 0,
         own: 0,
@@ -40,7 +39,6 @@ pub(super) fn compile(linux: &Linux, host: &Host) -> Result<Namespaces> {
         new_cgroup: false,
         time_offsets: None,
     };
-    let maps = id_maps(linux, host)?;
     let mut new_time = false;
     for (index, wanted) in linux.namespaces.iter().enumerate() {
         let field = || format!("linux.namespaces[{index}]");
@@ -57,7 +55,9 @@ pub(super) fn compile(linux: &Linux, host: &Host) -> Result<Namespaces> {
         match (wanted.kind, path) {
             (NamespaceKind::Mount, Some(path)) => namespaces.mount = Some(path),
             (NamespaceKind::User, Some(path)) => namespaces.user = UserNamespace::Joined(path),
-            (NamespaceKind::User, None) => namespaces.user = UserNamespace::New(maps.clone().unwrap_or_default()),
+            (NamespaceKind::User, None) => {
+                namespaces.user = UserNamespace::New(id_maps(&linux.uid_mappings, &linux.gid_mappings)?)
+            }
             (_, Some(host_path)) => namespaces.joins.push(Join { kind, host_path }),
             (NamespaceKind::Cgroup, None) => namespaces.new_cgroup = true,
             (NamespaceKind::Time, None) => new_time = true,
@@ -65,11 +65,8 @@ pub(super) fn compile(linux: &Linux, host: &Host) -> Result<Namespaces> {
         }
     }
     match &namespaces.user {
-        UserNamespace::New(maps) if maps.uids.is_empty() || maps.gids.is_empty() => {
-            return Err(invalid("linux.uidMappings", "a new user namespace needs mappings of users and of groups"));
-        }
         UserNamespace::New(_) => namespaces.new |= namespace::USER,
-        UserNamespace::Inherited if maps.is_some() => {
+        UserNamespace::Inherited if !(linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty()) => {
             return Err(invalid("linux.uidMappings", "mappings need a user namespace"));
         }
         // Whoever joins one may repeat its mappings; they hold already.
@@ -95,15 +92,12 @@ fn bit(kind: NamespaceKind) -> u64 {
     }
 }
 
-/// `None`: the document has none.
-fn id_maps(linux: &Linux, _host: &Host) -> Result<Option<IdMaps>> {
-    if linux.uid_mappings.is_empty() && linux.gid_mappings.is_empty() {
-        return Ok(None);
+/// Of a new user namespace.
+pub(crate) fn id_maps(uids: &[IdMapping], gids: &[IdMapping]) -> Result<IdMaps> {
+    if uids.is_empty() || gids.is_empty() {
+        return Err(invalid("linux.uidMappings", "a new user namespace needs mappings of users and of groups"));
     }
-    Ok(Some(IdMaps {
-        uids: mappings(&linux.uid_mappings, "linux.uidMappings")?,
-        gids: mappings(&linux.gid_mappings, "linux.gidMappings")?,
-    }))
+    Ok(IdMaps { uids: mappings(uids, "linux.uidMappings")?, gids: mappings(gids, "linux.gidMappings")? })
 }
 
 /// Checks what the kernel would refuse with nothing but `EINVAL`.

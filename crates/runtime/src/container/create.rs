@@ -8,9 +8,9 @@ use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::launch::{Event, Launch, launch};
 use crate::plan::Plan;
-use crate::{Host, Running, files, hooks};
-use error::{Error, Result, ResultExt};
-use oci::runtime::{Resources, Spec, Status};
+use crate::{Host, Running, files, hooks, prologue};
+use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::{Namespace, NamespaceKind, Resources, Spec, Status};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::CWD;
 use rustix::mount::{OpenTreeFlags, open_tree};
@@ -35,8 +35,9 @@ impl Runtime {
         check_id(what.id)?;
         let bundle = what.bundle.canonicalize();
         let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
-        let (text, spec) = config::read(&bundle)?;
+        let (text, mut spec) = config::read(&bundle)?;
         let rootfs = rootfs(&spec, &bundle)?;
+        become_root(&mut spec)?;
         let host = Host::read()?;
         let root = open_root(&rootfs)?;
         let cgroups = self.plan_cgroups(&spec, what.id, &host)?;
@@ -93,6 +94,25 @@ impl Runtime {
             planned => planned.map(Some),
         }
     }
+}
+
+/// An ordinary user goes on as root of the user namespace that the container was to have.
+fn become_root(spec: &mut Spec) -> Result<()> {
+    if prologue::is_root() {
+        return Ok(());
+    }
+    let linux = spec.linux.get_or_insert_default();
+    let new = |namespace: &Namespace| namespace.kind == NamespaceKind::User && namespace.path.is_empty();
+    if !linux.namespaces.iter().any(new) {
+        return Err(Error::new(
+            Kind::Denied,
+            "config.json: `linux.namespaces`: an ordinary user needs a new user namespace",
+        )
+        .hint("`spec --rootless` writes a document with one"));
+    }
+    linux.namespaces.retain(|namespace| !new(namespace));
+    let (uids, gids) = (std::mem::take(&mut linux.uid_mappings), std::mem::take(&mut linux.gid_mappings));
+    prologue::enter(&crate::compile::id_maps(&uids, &gids)?)
 }
 
 /// Nothing that would silently not hold without a cgroup. Devices do: in a user namespace nobody makes them.
