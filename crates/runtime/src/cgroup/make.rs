@@ -7,7 +7,8 @@ use super::plan::{CgroupPlan, Group};
 use super::{apply, enable, remove, systemd};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{BorrowedFd, OwnedFd};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, openat};
+use rustix::io::Errno;
 use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 
@@ -19,6 +20,21 @@ pub struct Cgroup {
     pub(super) dirs: Vec<Dir>,
     /// What dropping removes, from the top down.
     pub(super) made: Vec<PathBuf>,
+}
+
+/// May this user make them, as the modes of the folders say above which they will be? systemd is asked itself.
+pub fn may_make(plan: &CgroupPlan) -> bool {
+    plan.scope.is_some() || plan.groups.iter().all(|group| may_write_above(&group.place.path()))
+}
+
+fn may_write_above(path: &Path) -> bool {
+    let found = path.ancestors().find_map(|folder| {
+        match accessat(CWD, folder, Access::WRITE_OK | Access::EXEC_OK, AtFlags::EACCESS) {
+            Err(Errno::NOENT) => None,
+            answer => Some(answer.is_ok()),
+        }
+    });
+    found.unwrap_or_default()
 }
 
 /// Makes the cgroups, with all limits, before a process is in them. Not for a plan with a scope: see [`make_around`].

@@ -35,7 +35,7 @@ mod update;
 
 pub use hierarchies::{Hierarchies, Hierarchy};
 pub use limits::{Refusal, Write};
-pub use make::{Cgroup, make, make_around};
+pub use make::{Cgroup, make, make_around, may_make};
 pub use oom::{OomEvent, OomWatch};
 pub(crate) use own::{base, mount_point};
 pub use own::{create, path, remove};

@@ -28,6 +28,8 @@ const PROC_FILES: [&str; 11] = [
     "/proc/uptime",
 ];
 
+/// Where every host has its cgroups.
+const CGROUPS: &str = "/sys/fs/cgroup";
 /// File systems that live in memory: for them it is the mount that is read-only, as their contents change anyway.
 const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay"];
 
@@ -178,6 +180,16 @@ impl Mounts<'_> {
     /// What `cgroup` means depends on the machine: the one hierarchy of v2, or a folder with all of v1.
     fn cgroups(&mut self, parsed: &Options, target: &Text, field: &str) -> Result<()> {
         let places = self.setting.cgroups;
+        if places.is_empty() && !self.namespaces.has(namespace::CGROUP) {
+            // This user could make none. What is to be seen without a namespace is the host's, and whole: in a user
+            // namespace the kernel keeps what is mounted on it together (mount_namespaces(7)).
+            let path = text(CGROUPS, field)?;
+            let content = Content::Host { path, recursive: true, nofollow: false };
+            let attributes = parsed.attributes;
+            self.sources.push(Source { attributes, attributes_below: (attributes.0, 0), ..plain_source(content) });
+            self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target: target.clone() });
+            return Ok(());
+        }
         if places.iter().all(|place| place.version == Version::V2) {
             return self.cgroup(places.first(), parsed.attributes, target.clone(), field);
         }

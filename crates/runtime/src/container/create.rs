@@ -91,6 +91,7 @@ impl Runtime {
         let driver = self.systemd.clone().map_or(Driver::Cgroupfs, Driver::Systemd);
         match cgroup::plan(&Hierarchies::read()?, path, id, &resources, driver) {
             Err(_) if host.user_namespace && has_no_limits(&resources) => Ok(None),
+            Ok(plan) if host.user_namespace && has_no_limits(&resources) && !cgroup::may_make(&plan) => Ok(None),
             planned => planned.map(Some),
         }
     }
