@@ -5,7 +5,7 @@
 
 use crate::launch::open_namespace;
 use crate::plan::Plan;
-use error::{Result, ResultExt};
+use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
@@ -40,9 +40,16 @@ impl Joined {
         Ok(joined)
     }
 
-    fn remember(&mut self, kind: u64) -> std::io::Result<()> {
-        let path = format!("/proc/self/ns/{}", file_name(kind));
-        self.home.push((kind, openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?));
+    /// The way home is tried before we leave: a process of several threads may leave its time namespace and not come
+    /// back (setns(2), `EUSERS`). Of this thread: others may be elsewhere.
+    fn remember(&mut self, kind: u64) -> Result<()> {
+        let path = format!("/proc/thread-self/ns/{}", file_name(kind));
+        let home = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(std::io::Error::from)?;
+        enter_namespaces(&home, kind).map_err(|errno| match errno {
+            Errno::USERS => Error::new(Kind::Internal, "a process of several threads can't change its time namespace"),
+            errno => std::io::Error::from(errno).into(),
+        })?;
+        self.home.push((kind, home));
         Ok(())
     }
 }
@@ -50,7 +57,7 @@ impl Joined {
 impl Drop for Joined {
     fn drop(&mut self) {
         for (kind, home) in self.home.drain(..).rev() {
-            // We were there, and have the rights that we came with. A launcher that stayed abroad would do the wrong
+            // We were there and came back once, and have the rights that we came with. A launcher that stayed abroad would do the wrong
             // things in the wrong place.
             enter_namespaces(&home, kind).expect("the way home is open");
         }
