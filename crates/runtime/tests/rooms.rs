@@ -161,7 +161,7 @@ fn what_is_hidden_is_hidden_and_a_read_only_root_refuses() {
 fn mounts_have_their_sources_names() {
     let room = Room::new();
     let ended = room.run(container("grep -vE ' (/|/dev/[a-z]*|/proc/.*|/sys/.*) ' /proc/mounts | cut -d' ' -f1-3; grep shm /proc/mounts | cut -d' ' -f1"));
-    assert_eq!(ended.unwrap(), said("proc /proc proc\nsysfs /sys sysfs\ntmpfs /dev tmpfs\nshm\n"));
+    assert_eq!(ended.unwrap(), said("proc /proc proc\ntmpfs /dev tmpfs\nsysfs /sys sysfs\nshm\n"));
 }
 
 #[test]
@@ -352,7 +352,7 @@ fn a_launcher_in_a_chroot_gives_no_way_out() {
             .unwrap();
     let host = runtime::Host::read().unwrap();
     for spec in [spec, outer_spec] {
-        let plan = runtime::compile(&spec, &host, "/at".as_ref()).unwrap();
+        let plan = runtime::compile(&spec, &common::setting(&host, &room.dir, "/at".as_ref())).unwrap();
         let (root, null) = (room.root(), std::fs::File::open("/dev/null").unwrap());
         let code = std::thread::scope(|scope| {
             let launcher = scope.spawn(|| {
@@ -360,8 +360,18 @@ fn a_launcher_in_a_chroot_gives_no_way_out() {
                 unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }.unwrap();
                 rustix::process::chroot(&room.dir).unwrap();
                 rustix::process::chdir("/").unwrap();
-                let with = runtime::Launch { root: root.as_fd(), stdio: Some([null.as_fd(); 3]), cgroup: None };
-                end(&runtime::launch(&plan, &with).unwrap())
+                let with = runtime::Launch {
+                    root: root.as_fd(),
+                    stdio: Some([null.as_fd(); 3]),
+                    cgroup: None,
+                    task_files: &[],
+                    launchers: None,
+                    start: None,
+                    agent: None,
+                    hook_input: None,
+                    attend: &mut runtime::attend_nothing,
+                };
+                end(&runtime::launch(&plan, with).unwrap())
             });
             launcher.join().unwrap()
         });
