@@ -8,9 +8,12 @@ mod common;
 use common::{Room, add_mounts, bind, container, end, with};
 use error::{Kind, Result};
 use oci::runtime::Spec;
-use runtime::Running;
+use runtime::cgroup::{self, Cgroup, Driver, Hierarchies};
 use runtime::criu::{Common, Container, Criu, Dump, Event, Restore, Restoring, dump, restore};
+use runtime::plan::Plan;
+use runtime::{Launch, Running};
 use rustix::fd::{AsFd, OwnedFd};
+use rustix::pipe::{PipeFlags, pipe_with};
 use rustix::process::{Signal, pidfd_send_signal};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -50,6 +53,7 @@ struct Counting {
     document: Value,
     images: PathBuf,
     descriptors: Vec<String>,
+    cgroup: Option<Cgroup>,
 }
 
 const COUNT: &str = "i=0; while :; do
@@ -69,18 +73,51 @@ impl Counting {
         let document = with(add_mounts(container(COUNT), &[bind(&shared, "/mnt/shared")]), &masked);
         let document = with(document, patch);
         let images = room.dir.join("images");
-        Self { room, document, images, descriptors: Vec::new() }
+        let descriptors = [null_name(), String::new(), String::new()].into();
+        Self { room, document, images, descriptors, cgroup: None }
     }
 
     fn spec(&self) -> Spec {
         serde_json::from_value(self.document.clone()).unwrap()
     }
 
-    fn start(&mut self) -> (Alive, OwnedFd) {
+    /// As an OCI runtime has it: whoever makes a container, or restores it, ends before it does.
+    fn plan(&self) -> Plan {
         let mut plan = self.room.compile(self.document.clone()).unwrap();
-        // As an OCI runtime has it: whoever makes a container, or restores it, ends before it does.
         plan.process.dies_with_launcher = false;
-        let (running, output) = self.room.start(&plan, None).unwrap();
+        plan
+    }
+
+    /// Cgroups of its own, in each hierarchy of this machine.
+    fn make_cgroups(&mut self) -> String {
+        let name = format!("criu-{}", std::process::id());
+        let resources = oci::runtime::Resources::default();
+        let path = format!("/{name}");
+        let plan = cgroup::plan(&Hierarchies::read().unwrap(), &path, "id", &resources, Driver::Cgroupfs).unwrap();
+        self.cgroup = Some(cgroup::make(&plan).unwrap());
+        path
+    }
+
+    fn start(&mut self) -> (Alive, OwnedFd) {
+        let mut plan = self.plan();
+        plan.stops.at_birth = true;
+        let (null, root) = (std::fs::File::open("/dev/null").unwrap(), self.room.root());
+        let (output, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let launch = Launch {
+            root: root.as_fd(),
+            stdio: Some([null.as_fd(), writer.as_fd(), writer.as_fd()]),
+            cgroup: None,
+            task_files: &[],
+            launchers: None,
+            start: None,
+            agent: None,
+            hook_input: None,
+            attend: &mut |event| match (event, &self.cgroup) {
+                (runtime::Event::Born(pid, _), Some(cgroup)) => cgroup.add(pid),
+                _ => Ok(()),
+            },
+        };
+        let running = runtime::launch(&plan, launch).unwrap();
         // What the room gave it: nothing, and a pipe twice.
         let name = |fd: i32| std::fs::read_link(format!("/proc/{}/fd/{fd}", running.pid.as_raw_nonzero())).unwrap();
         self.descriptors = (0..3).map(|fd| name(fd).to_str().unwrap().to_owned()).collect();
@@ -109,7 +146,14 @@ impl Counting {
         let pid = running.pid.as_raw_nonzero().get();
         let (bundle, descriptors) = (&*self.room.dir, &*self.descriptors);
         let common = Common { image_path: self.images.clone(), ..options.common.clone() };
-        let container = Container { spec: &spec, bundle, rootfs: &rootfs, pid, cgroups: None, descriptors };
+        let container = Container {
+            spec: &spec,
+            bundle,
+            rootfs: &rootfs,
+            pid,
+            cgroups: self.cgroup.as_ref().map(Cgroup::paths),
+            descriptors,
+        };
         dump(criu, &container, &Dump { common, ..options })
     }
 
@@ -121,7 +165,7 @@ impl Counting {
             bundle: &self.room.dir,
             rootfs: &rootfs,
             root: root.as_fd(),
-            cgroup: None,
+            cgroup: self.cgroup.as_ref(),
             attend,
         };
         let common = Common { image_path: self.images.clone(), ..Common::default() };
@@ -207,4 +251,96 @@ fn a_container_can_go_on_after_its_checkpoint() {
     counting.dump(&criu, &running, Dump { leave_running: true, ..Dump::default() }).unwrap();
     counting.wait_for(counting.count() + 2);
     running.kill();
+}
+
+#[test]
+fn a_terminal_comes_back_and_what_is_typed_arrives() {
+    let Some(criu) = criu() else { return };
+    let script =
+        "echo ready > /tmp/count; while read -r word; do echo $word > /tmp/word~; mv /tmp/word~ /tmp/word; done";
+    let terminal = json!({"process": {"terminal": true, "args": ["sh", "-c", script]}});
+    let counting = Counting::new(&terminal);
+    let plan = counting.plan();
+    let (running, _) = counting.room.start(&plan, None).unwrap();
+    let running = Alive(Some(running));
+    let heard = |console: &OwnedFd, word: &str| {
+        rustix::io::write(console, format!("{word}\n").as_bytes()).unwrap();
+        let begin = Instant::now();
+        while std::fs::read_to_string(counting.room.inside("tmp/word")).unwrap_or_default() != format!("{word}\n") {
+            assert!(begin.elapsed() < Duration::from_secs(TIMEOUT_S), "`{word}` does not arrive");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    heard(running.console.as_ref().unwrap(), "before");
+    counting.dump(&criu, &running, Dump::default()).unwrap();
+    assert_eq!(end(&running), 137);
+    drop(running);
+    let running = counting.restore(&criu, &mut |_| Ok(())).unwrap();
+    heard(running.console.as_ref().unwrap(), "after");
+    running.kill();
+}
+
+#[test]
+fn a_container_of_a_user_namespace_goes_on_in_one() {
+    let Some(criu) = criu() else { return };
+    let maps = json!([{"containerID": 0, "hostID": 100_000, "size": 65536}]);
+    let user = json!({
+        "process": {"user": {"uid": 33, "gid": 34}}, "linux": {"uidMappings": maps, "gidMappings": maps}
+    });
+    let mut counting = Counting::new(&user);
+    counting.document["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+    for (path, id) in [("", 100_000), ("etc", 100_000), ("tmp", 100_033)] {
+        std::os::unix::fs::chown(counting.room.inside(path), Some(id), Some(id)).unwrap();
+    }
+    let (running, _output) = counting.start();
+    counting.dump(&criu, &running, Dump::default()).unwrap();
+    assert_eq!(end(&running), 137);
+    drop(running);
+    let count = counting.count();
+    let running = counting.restore(&criu, &mut |_| Ok(())).unwrap();
+    counting.wait_for(count + 1);
+    let map = std::fs::read_to_string(format!("/proc/{}/uid_map", running.pid.as_raw_nonzero())).unwrap();
+    assert_eq!(map.split_whitespace().collect::<Vec<_>>(), ["0", "100000", "65536"]);
+    running.kill();
+}
+
+#[test]
+fn a_restored_container_is_in_the_cgroups_it_is_given() {
+    let Some(criu) = criu() else { return };
+    let mut counting = Counting::new(&json!({}));
+    let path = counting.make_cgroups();
+    let (running, _output) = counting.start();
+    counting.dump(&criu, &running, Dump::default()).unwrap();
+    assert_eq!(end(&running), 137);
+    drop(running);
+    let count = counting.count();
+    let running = counting.restore(&criu, &mut |_| Ok(())).unwrap();
+    counting.wait_for(count + 1);
+    let text = std::fs::read_to_string(format!("/proc/{}/cgroup", running.pid.as_raw_nonzero())).unwrap();
+    for line in text.lines() {
+        assert!(line.ends_with(&format!(":{path}")), "{text}");
+    }
+    running.kill();
+}
+
+#[test]
+fn a_failure_has_crius_words_and_the_place_of_its_log() {
+    let Some(criu) = criu() else { return };
+    let mut counting = Counting::new(&json!({}));
+    let (running, _output) = counting.start();
+    // CRIU finds a file of the host then, and nobody said that it is outside.
+    counting.descriptors[0] = "/dev/null".to_owned();
+    let error = counting.dump(&criu, &running, Dump::default()).unwrap_err();
+    assert_eq!((error.kind, error.messages[0].as_str()), (Kind::Denied, "can't checkpoint the container"));
+    assert!(
+        error.messages[1].contains("Can't lookup mount=") && error.messages[1].contains("path=/dev/null"),
+        "{error}"
+    );
+    let log = counting.images.join("dump.log");
+    assert_eq!(error.hints, [format!("criu's log is `{}`", log.display())]);
+    // It goes on.
+    counting.wait_for(counting.count() + 2);
+    running.kill();
+    let error = counting.restore(&criu, &mut |_| Ok(())).map(drop).unwrap_err();
+    assert_eq!((error.kind, error.messages[0].as_str()), (Kind::Denied, "can't restore the container"));
 }

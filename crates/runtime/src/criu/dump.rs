@@ -1,13 +1,17 @@
 //! `checkpoint`: a container's processes become files.
 
-use super::program::{Conversation, Criu, Notice};
+use super::program::{Conversation, Criu, Notice, number_of};
 use super::wire::{Kind, Message, field};
 use super::{Dump, common, descriptors, log, mounts, namespaces};
 use crate::cgroup::Paths;
+use crate::plan::IdMaps;
+use crate::user_namespace;
 use error::{Error, Result, ResultExt};
-use oci::runtime::Spec;
-use rustix::fd::{AsRawFd, OwnedFd};
+use oci::runtime::{IdMapping, Spec};
+use rustix::fd::OwnedFd;
 use rustix::fs::{Access, CWD, Mode, OFlags, openat};
+use rustix::io::Errno;
+use rustix::mount::{OpenTreeFlags, open_tree};
 use std::path::{Path, PathBuf};
 
 /// CRIU's log of a dump, as runc and crun name it.
@@ -160,11 +164,31 @@ impl Folders {
         })
     }
 
+    /// For a container of a user namespace: its processes read the images themselves while they come back, first as the
+    /// host's root, then as their own. The group root of the folder is shown to them as theirs, through a mount; logs
+    /// are written where they were.
+    pub(super) fn show_to(mut self, group: u32) -> Result<Self> {
+        let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_EMPTY_PATH;
+        let words = || "can't show the folder of images to a user namespace";
+        let shown = open_tree(&self.images, c"", flags).map_err(std::io::Error::from).context(words)?;
+        let root_to = |host_id| vec![IdMapping { container_id: 0, host_id, size: 1 }];
+        let namespace = user_namespace::make(&IdMaps { uids: root_to(0), gids: root_to(group) }).context(words)?;
+        match sys::mount::map_ids(&shown, &namespace, false) {
+            Ok(()) => {
+                let plain = std::mem::replace(&mut self.images, shown);
+                self.work.get_or_insert(plain);
+            }
+            // This file system can't: then they can read a folder that everybody may read.
+            Err(Errno::INVAL) => {}
+            Err(errno) => return Err(std::io::Error::from(errno)).context(words),
+        }
+        Ok(self)
+    }
+
     pub(super) fn name(&self, message: &mut Message) {
-        let number = |fd: &OwnedFd| u64::from(fd.as_raw_fd().unsigned_abs());
-        message.number(field::IMAGES_DIR_FD, number(&self.images));
+        message.number(field::IMAGES_DIR_FD, number_of(&self.images));
         if let Some(work) = &self.work {
-            message.number(field::WORK_DIR_FD, number(work));
+            message.number(field::WORK_DIR_FD, number_of(work));
         }
     }
 
@@ -173,10 +197,10 @@ impl Folders {
     }
 }
 
-/// For its owner alone: the images have all memory of the container.
+/// For root alone: the images have all memory of the container. The group is for [`Folders::show_to`].
 fn make_folder(path: &Path) -> Result<()> {
     use std::os::unix::fs::DirBuilderExt;
-    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o750).create(path);
     made.context(|| format!("can't make the folder `{}`", path.display()))
 }
 

@@ -16,6 +16,14 @@ pub(super) fn network_is_ours(spec: &Spec) -> bool {
     namespaces(spec).iter().any(|one| one.kind == NamespaceKind::Network && one.path.is_empty())
 }
 
+/// The root of a new user namespace: its group, as the host has it.
+pub(super) fn root_group(spec: &Spec) -> Option<u32> {
+    let linux = spec.linux.as_ref()?;
+    let is_new = |one: &Namespace| one.kind == NamespaceKind::User && one.path.is_empty();
+    linux.namespaces.iter().find(|one| is_new(one))?;
+    linux.gid_mappings.iter().find(|mapping| mapping.container_id == 0).map(|mapping| mapping.host_id)
+}
+
 /// CRIU's name of the kind, and ours for one that is left out of the images (the same as runc's and crun's).
 fn names(kind: NamespaceKind) -> Option<(&'static str, &'static str)> {
     match kind {

@@ -119,7 +119,7 @@ pub(super) struct Notice {
     pub fd: Option<OwnedFd>,
 }
 
-/// A descriptor that CRIU gets, by the number it has there.
+/// A descriptor that CRIU gets, or finds with us, by its number.
 pub(super) fn number_of(fd: &OwnedFd) -> u64 {
     u64::from(fd.as_raw_fd().unsigned_abs())
 }

@@ -67,7 +67,10 @@ fn restore_here(criu: &Criu, what: Restoring<'_>, options: &Restore) -> Result<R
     let names = descriptors::read(&options.common.image_path)?;
     show_root(&what).context(|| format!("can't show the root file system `{}` to criu", what.rootfs.display()))?;
     mounts::make_places(what.spec, what.bundle)?;
-    let folders = Folders::open(&options.common)?;
+    let mut folders = Folders::open(&options.common)?;
+    if let Some(group) = namespaces::root_group(what.spec) {
+        folders = folders.show_to(group)?;
+    }
     let mut message = common(what.spec, &options.common, LOG, what.cgroup.is_some());
     folders.name(&mut message);
     let given = give(what.spec, &names, &mut message)?;
