@@ -54,10 +54,11 @@ impl Runtime {
         let (pid, pidfd) =
             kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten().ok_or_else(gone)?;
         let spec = folder.spec()?;
-        let host = Host::read()?;
+        let entered = namespaces(pid).map_err(|_| gone())?;
+        let mut host = Host::read()?;
+        host.may_set_groups &= may_set_groups(pid);
         let plan = compile(what, &spec, &kept, &host, pid)?;
         let cgroup = open_cgroup(&kept, what.cgroup)?;
-        let entered = namespaces(pid).map_err(|_| gone())?;
         let running = Entering { plan: &plan, pidfd: &pidfd, namespaces: entered, cgroup: cgroup.as_ref() }
             .start(&agent(&plan, &folder, &kept, &spec)?)?;
         hand_over(what, running)
@@ -122,6 +123,13 @@ fn namespaces(pid: Pid) -> Result<u64, Errno> {
         }
     }
     Ok(bits)
+}
+
+/// In the user namespace of a single id they may not (user_namespaces(7), `setgroups`).
+fn may_set_groups(pid: Pid) -> bool {
+    let path = CString::new(format!("/proc/{}/setgroups", pid.as_raw_nonzero())).expect("a number has no NUL");
+    // A kernel without user namespaces has no such file.
+    sys::read::small(&path).map_or(true, |text| text.trim() == "allow")
 }
 
 /// The seccomp agent, and what it is told; the process id is not known yet.
