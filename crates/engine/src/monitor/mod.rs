@@ -176,6 +176,7 @@ fn setting<'a>(dir: &'a Path, host: &'a Host) -> runtime::Setting<'a> {
         new_keyring: true,
         kept_fds: 0,
         listen_fds: 0,
+        notify_folder: None,
         stops_at_birth: false,
         waits_for_start: false,
         home: None,

@@ -31,7 +31,10 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     if words.on("detach") {
         return run_detached(door, &runtime, &what);
     }
-    wait(door, words, &runtime, what.id, || runtime.run(&what))
+    let mut warnings = Vec::new();
+    let code = wait(door, words, &runtime, what.id, || runtime.run(&what, &mut warnings));
+    door.warn(&warnings);
+    code
 }
 
 /// Nobody waits: what must hold of a `create` (a terminal needs somebody who takes it) must hold here, too.

@@ -40,6 +40,8 @@ pub struct Setting<'a> {
     pub kept_fds: u32,
     /// How many of these are sockets of sd_listen_fds(3).
     pub listen_fds: u32,
+    /// A folder with a socket of sd_notify(3) that the payload shall see.
+    pub notify_folder: Option<&'a Path>,
     /// The init stops at its birth until the launcher lets it go on.
     pub stops_at_birth: bool,
     /// The init stops before the payload until somebody says so.

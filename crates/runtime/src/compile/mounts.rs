@@ -47,6 +47,9 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
     for (index, mount) in spec.mounts.iter().enumerate() {
         mounts.add(mount, index)?;
     }
+    if let Some(folder) = setting.notify_folder {
+        mounts.notify_folder(folder)?;
+    }
     let Mounts { mut sources, mut steps, label, .. } = mounts;
     devices::add(linux, namespaces, setting, &mut sources, &mut steps)?;
     let null_source = devices::add_source(&mut sources, text("/dev/null", "devices")?);
@@ -129,6 +132,17 @@ impl Mounts<'_> {
         }
         let content = Content::Host { path, recursive, nofollow };
         self.sources.push(Source { content, attributes, attributes_below, propagations, id_map });
+        self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
+        Ok(())
+    }
+
+    /// Where sd_notify(3) finds its socket.
+    fn notify_folder(&mut self, folder: &Path) -> Result<()> {
+        let path = text(folder.as_os_str().as_bytes(), "notify")?;
+        let content = Content::Host { path, recursive: false, nofollow: true };
+        let set = attribute::RDONLY | attribute::NOSUID | attribute::NODEV | attribute::NOEXEC;
+        self.sources.push(Source { attributes: (set, 0), ..plain_source(content) });
+        let target = text(crate::container::notify::INSIDE, "notify")?;
         self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
         Ok(())
     }

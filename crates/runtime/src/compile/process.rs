@@ -80,6 +80,11 @@ fn environment(process: &Process, setting: &Setting<'_>) -> Result<Vec<Text>> {
     if let Some(home) = setting.home {
         env.push(text(format!("HOME={home}"), "process.env")?);
     }
+    if setting.notify_folder.is_some() {
+        use crate::container::notify::{INSIDE, SOCKET};
+        env.retain(|entry| !entry.c().to_bytes().starts_with(b"NOTIFY_SOCKET="));
+        env.push(text(format!("NOTIFY_SOCKET={INSIDE}/{SOCKET}"), "process.env")?);
+    }
     if setting.listen_fds > 0 {
         // sd_listen_fds(3): the payload is process 1 of its namespace.
         env.push(text(format!("LISTEN_FDS={}", setting.listen_fds), "process.env")?);

@@ -54,6 +54,7 @@ impl Runtime {
             start_time: 0,
             cgroups: cgroups.as_ref().map(CgroupPlan::paths),
             intel_rdt: None,
+            notify_socket: None,
             descriptors: criu::descriptors(),
         };
         folder.get().write(file::CONFIG, &text)?;

@@ -3,7 +3,7 @@
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
 use super::loan::{Loan, LoanPlan};
-use super::{Create, Runtime, check_id, config, process, start_socket, user};
+use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::launch::{Event, Launch, launch};
@@ -18,30 +18,56 @@ use rustix::process::Pid;
 use std::path::{Path, PathBuf};
 use sys::mount::propagation;
 
+/// How far a container is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Until {
+    /// Its payload waits for `start`.
+    Created,
+    /// Its payload runs.
+    Running,
+}
+
 impl Runtime {
     /// Makes a container whose payload waits for `start`.
     pub fn create(&self, what: &Create<'_>) -> Result<()> {
-        self.make(what, true).map(drop)
+        self.make(what, Until::Created).map(drop)
     }
 
     /// Makes a container whose payload runs. The caller waits for its end.
-    pub fn run(&self, what: &Create<'_>) -> Result<Running> {
-        self.make(what, false)
+    pub fn run(&self, what: &Create<'_>, warnings: &mut Warnings) -> Result<Running> {
+        let (running, waits) = self.make(what, Until::Running)?;
+        if waits {
+            match self.start(what.id) {
+                Ok(more) => warnings.extend(more),
+                Err(error) => {
+                    let error = crate::launch::reap(running.pid, error);
+                    // The failure is told; what stays can be deleted by name.
+                    let _ = self.delete(what.id, true);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(running)
     }
 
     /// Whatever can be wrong with the document is found before anything is changed; what is made is taken back when a
     /// later step fails.
-    fn make(&self, what: &Create<'_>, waits_for_start: bool) -> Result<Running> {
+    fn make(&self, what: &Create<'_>, until: Until) -> Result<(Running, bool)> {
         check_id(what.id)?;
         let bundle = what.bundle.canonicalize();
         let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
         let (text, mut spec) = config::read(&bundle)?;
         let rootfs = rootfs(&spec, &bundle)?;
         become_root(&mut spec)?;
+        // What comes after the start is `start`'s business also in a run.
+        let waits_for_start =
+            until == Until::Created || !spec.hooks.poststart.is_empty() || what.notify_socket.is_some();
         let host = Host::read()?;
         let root = open_root(&rootfs)?;
         let cgroups = self.plan_cgroups(&spec, what.id, &host)?;
         let home = home(&spec, &root);
+        let notify_socket = what.notify_socket.map(notify::absolute).transpose()?;
+        let notify_folder = notify_socket.as_ref().map(|_| self.root.join(what.id).join(file::NOTIFY));
         let setting = Setting {
             host: &host,
             bundle: &bundle,
@@ -52,12 +78,13 @@ impl Runtime {
             new_keyring: !what.no_new_keyring,
             kept_fds: what.preserve_fds,
             listen_fds: what.listen_fds,
+            notify_folder: notify_folder.as_deref(),
             stops_at_birth: true,
             waits_for_start,
             home: home.as_deref(),
         };
         let plan = compile(&spec, &setting)?;
-        check(&spec, &plan, what)?;
+        check(&spec, &plan, what, until)?;
         let lent = LoanPlan::of(&spec, &plan, what.id)?;
         let folder = Unfinished(Some(Folder::make(&self.root, what.id)?));
         let kept = Kept {
@@ -69,9 +96,13 @@ impl Runtime {
             start_time: 0,
             cgroups: cgroups.as_ref().map(CgroupPlan::paths),
             intel_rdt: None,
+            notify_socket,
             descriptors: crate::criu::descriptors(),
         };
         folder.get().write(file::CONFIG, &text)?;
+        if kept.notify_socket.is_some() {
+            notify::make_folder(folder.get())?;
+        }
         let mut loan = lent.make()?;
         let making = Making { what, spec: &spec, plan: &plan, root: root.as_fd() };
         let (running, cgroup) = making.make(folder.get(), kept, cgroups.as_ref(), &mut loan)?;
@@ -80,7 +111,7 @@ impl Runtime {
         if let Some(cgroup) = cgroup {
             cgroup.keep();
         }
-        Ok(running)
+        Ok((running, waits_for_start))
     }
 
     /// `None`: this user can have none, and the document asks for nothing that needs one.
@@ -149,13 +180,13 @@ fn home(spec: &Spec, root: &OwnedFd) -> Option<String> {
 }
 
 /// What neither the plan nor the cgroups look at.
-fn check(spec: &Spec, plan: &Plan, what: &Create<'_>) -> Result<()> {
+fn check(spec: &Spec, plan: &Plan, what: &Create<'_>, until: Until) -> Result<()> {
     hooks::check(&spec.hooks.prestart, "hooks.prestart")?;
     hooks::check(&spec.hooks.create_runtime, "hooks.createRuntime")?;
     hooks::check(&spec.hooks.poststart, "hooks.poststart")?;
     hooks::check(&spec.hooks.poststop, "hooks.poststop")?;
     match (plan.process.terminal, what.console_socket) {
-        (Some(_), None) if plan.stops.before_payload => Err(Error::invalid(
+        (Some(_), None) if until == Until::Created => Err(Error::invalid(
             "config.json: `process.terminal`: nobody would have the terminal: give a `--console-socket`",
         )),
         (None, Some(_)) => {

@@ -81,6 +81,7 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
         new_keyring: false,
         kept_fds: what.preserve_fds,
         listen_fds: 0,
+        notify_folder: None,
         stops_at_birth: true,
         waits_for_start: false,
         home: home.as_deref(),

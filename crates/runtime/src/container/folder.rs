@@ -19,6 +19,7 @@ pub(super) const MAX_DOCUMENT_BYTES: u64 = 16 << 20;
 pub(super) mod file {
     pub(crate) const CONFIG: &str = "config.json";
     pub(crate) const STATE: &str = "state.json";
+    pub(crate) const NOTIFY: &str = "notify";
     pub(crate) const START: &str = "start";
     pub(crate) const START_BEFORE: &str = "start~";
 }
@@ -197,6 +198,7 @@ impl Folder {
             other => other.map_err(std::io::Error::from).context(words),
         };
         gone(unlinkat(&self.dir, file::STATE, AtFlags::empty()))?;
+        gone(super::notify::remove(self))?;
         let mut space = [MaybeUninit::uninit(); 4096];
         let mut names = Vec::new();
         let again = openat(&self.dir, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());

@@ -32,6 +32,9 @@ pub(super) struct Kept {
     /// Its class of service.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intel_rdt: Option<RdtGroup>,
+    /// Whom to tell that the payload is ready (`NOTIFY_SOCKET` of the caller).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notify_socket: Option<PathBuf>,
     /// What standard input, output and error were, for a checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub descriptors: Vec<String>,

@@ -6,6 +6,7 @@
 //!            state.json     what must be known to stop it and to clean up after it ([`kept::Kept`])
 //!            start~         the socket on which the init will wait
 //!            start          the same, once the container is created; gone when it is started
+//!            notify/        the folder of the payload's sd_notify(3) socket, where the caller has one
 //! ```
 //! `state.json` names the cgroups before they are made, and the init's process id before it goes on from its birth: a
 //! runtime that is killed leaves nothing that `delete --force` would not find. The status is derived from what is there.
@@ -18,6 +19,7 @@ mod exec;
 mod folder;
 mod kept;
 mod loan;
+pub(crate) mod notify;
 mod process;
 mod signal;
 mod start;

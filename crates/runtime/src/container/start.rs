@@ -2,7 +2,8 @@
 
 use super::folder::Folder;
 use super::kept::Kept;
-use super::{Runtime, Warnings, start_socket, status};
+use super::notify::Notify;
+use super::{Runtime, Warnings, process, start_socket, status};
 use crate::compile::{Setting, compile};
 use crate::failure::Failure;
 use crate::init::START;
@@ -24,6 +25,7 @@ impl Runtime {
             status => return Err(status::wrong(id, status, "started")),
         }
         let spec = folder.spec()?;
+        let notify = kept.notify_socket.as_deref().map(|manager| Notify::listen(&folder, manager)).transpose()?;
         let gone = || status::wrong(id, Status::Running, "started");
         let conversation = start_socket::knock(&folder)?.ok_or_else(gone)?;
         sys::socket::send(&conversation, &[IoSlice::new(START)], None, SendFlags::empty())
@@ -32,7 +34,14 @@ impl Runtime {
         crate::launch::hear_out(&conversation, |failure| explain(failure, &folder, &kept, &spec))?;
         start_socket::remove(&folder)?;
         let state = folder.state(&kept, Status::Running, &spec);
-        Ok(hooks::call_all(&spec.hooks.poststart, "poststart", &state))
+        let mut warnings = hooks::call_all(&spec.hooks.poststart, "poststart", &state);
+        if let Some(notify) = notify
+            && let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten()
+        {
+            // The payload runs, whoever hears of it.
+            warnings.extend(notify.pass_on(&pidfd).err());
+        }
+        Ok(warnings)
     }
 }
 
@@ -49,6 +58,7 @@ fn explain(failure: Failure, folder: &Folder, kept: &Kept, spec: &Spec) -> Error
             new_keyring: true,
             kept_fds: 0,
             listen_fds: 0,
+            notify_folder: None,
             stops_at_birth: true,
             waits_for_start: true,
             home: None,

@@ -136,6 +136,7 @@ pub fn setting<'a>(host: &'a Host, bundle: &'a Path, root_target: &'a Path) -> S
         new_keyring: true,
         kept_fds: 0,
         listen_fds: 0,
+        notify_folder: None,
         stops_at_birth: false,
         waits_for_start: false,
         home: None,
