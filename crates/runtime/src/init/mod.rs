@@ -119,10 +119,15 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     root::seal(plan)?;
     process::become_user(process)?;
     process::die_with_launcher(process)?; // a change of user clears it: after
-    let report = stops::before_payload(plan, inherited)?;
+    let started = stops::before_payload(plan, inherited)?;
+    let report = started.as_ref().map_or(payload.report, AsFd::as_fd);
+    let Err(failure) = last_steps(plan, inherited, &Payload { report, ..*payload }, &labels);
+    give_up(report, failure) // whoever started it listens now, not the launcher
+}
+
+fn last_steps(plan: &Plan, inherited: &Inherited<'_>, payload: &Payload<'_>, labels: &process::Labels) -> Done<Infallible> {
     hooks::call(&plan.start_container_hooks, inherited.start_container_hooks, inherited, 1)?;
-    let report = report.as_ref().map_or(payload.report, AsFd::as_fd);
-    process::execute(process, &Payload { report, ..*payload }, &labels)
+    process::execute(&plan.process, payload, labels)
 }
 
 /// As above, without a root file system to make.
