@@ -227,6 +227,8 @@ pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels
     set_labels(plan, labels)?;
     if plan.no_new_privileges {
         set_no_new_privs(true).at(Stage::NoNewPrivileges, 0)?;
+    }
+    if !filter_needs_rights(plan) {
         drop_capabilities(plan)?;
     }
     let (report, agent) = keep_only(plan, payload).at(Stage::Exec, 0)?;
@@ -247,25 +249,27 @@ pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels
 }
 
 /// Loading a filter needs `no_new_privs` or CAP_SYS_ADMIN: with the latter, before the last capabilities go.
+fn filter_needs_rights(plan: &ProcessPlan) -> bool {
+    !plan.seccomp.is_empty() && !plan.no_new_privileges
+}
+
 fn restrict(plan: &ProcessPlan, payload: &Payload<'_>) -> Done {
-    if plan.no_new_privileges {
+    if plan.seccomp.is_empty() {
+        return Ok(());
+    }
+    if !filter_needs_rights(plan) {
         return load_filter(plan, payload);
     }
-    if !plan.seccomp.is_empty() {
-        let all = CapabilitySet::from_bits_retain(u64::MAX >> (63 - plan.capabilities.last));
-        // What was permitted survived the change of user (keepcaps), what was effective did not.
-        let now = rustix::thread::capabilities(None).at(Stage::Capabilities, 0)?;
-        let raised = CapabilitySets { effective: now.permitted & all, ..now };
-        set_capabilities(None, raised).at(Stage::Capabilities, 1)?;
-        load_filter(plan, payload)?;
-    }
+    let all = CapabilitySet::from_bits_retain(u64::MAX >> (63 - plan.capabilities.last));
+    // What was permitted survived the change of user (keepcaps), what was effective did not.
+    let now = rustix::thread::capabilities(None).at(Stage::Capabilities, 0)?;
+    let raised = CapabilitySets { effective: now.permitted & all, ..now };
+    set_capabilities(None, raised).at(Stage::Capabilities, 1)?;
+    load_filter(plan, payload)?;
     drop_capabilities(plan)
 }
 
 fn load_filter(plan: &ProcessPlan, payload: &Payload<'_>) -> Done {
-    if plan.seccomp.is_empty() {
-        return Ok(());
-    }
     let listener = sys::seccomp::load(&plan.seccomp, plan.seccomp_flags).at(Stage::Seccomp, 0)?;
     super::listener::tell(payload, listener).at(Stage::Seccomp, 1)
 }
