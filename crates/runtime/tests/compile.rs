@@ -5,7 +5,7 @@
 mod common;
 
 use common::with;
-use error::Kind;
+use error::{Error, Kind};
 use oci::runtime::Spec;
 use proptest::prelude::*;
 use runtime::Host;
@@ -35,7 +35,7 @@ fn least() -> Value {
     })
 }
 
-/// What Docker writes for `docker run debian bash`, with what we leave out so far (devices, resources) left out.
+/// What Docker writes for `docker run debian bash`, without the limits, which are the cgroup's and not the plan's.
 fn docker() -> Value {
     let capabilities = json!(["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_CHECKPOINT_RESTORE"]);
     json!({
@@ -136,150 +136,282 @@ fn a_namespace_of_one_id_and_an_old_kernel() {
     check("one-id-old-kernel", docker(), &host);
 }
 
+/// Each document is the least one with a patch.
+#[track_caller]
+fn refused(patch: &Value, host: &Host) -> Error {
+    let spec: Spec = serde_json::from_value(with(least(), patch)).unwrap();
+    compile(&spec, host).expect_err(&patch.to_string())
+}
+
+#[track_caller]
+fn all_invalid(cases: &[(Value, &str)]) {
+    for (patch, text) in cases {
+        let error = refused(patch, &host());
+        assert_eq!((error.kind, error.to_string()), (Kind::Invalid, format!("config.json: {text}")), "{patch}");
+    }
+}
+
+/// The namespaces of the least document and these.
+fn namespaces(more: &Value) -> Value {
+    let mut all = vec![json!({"type": "mount"})];
+    all.extend(more.as_array().unwrap().iter().cloned());
+    json!({"linux": {"namespaces": all}})
+}
+
 #[test]
-fn what_is_wrong_or_unsupported_is_named_by_its_field() {
-    let mount = |mount: Value| json!({"mounts": [{"destination": "/ok", "type": "tmpfs"}, mount]});
+fn what_this_machine_cannot_do_is_named_by_its_field() {
+    for (patch, text) in [
+        (
+            json!({"process": {"apparmorProfile": "x"}}),
+            "`process.apparmorProfile`: AppArmor is not enabled on this machine",
+        ),
+        (json!({"process": {"selinuxLabel": "x"}}), "`process.selinuxLabel`: SELinux is not enabled on this machine"),
+        (json!({"linux": {"mountLabel": "x"}}), "`linux.mountLabel`: SELinux is not enabled on this machine"),
+        (
+            json!({"linux": {"personality": {"domain": "LINUX", "flags": ["x"]}}}),
+            "`linux.personality.flags`: the specification defines none",
+        ),
+        (
+            json!({"mounts": [{
+                "destination": "/x", "type": "tmpfs",
+                "uidMappings": [{"containerID": 0, "hostID": 0, "size": 1}],
+                "gidMappings": [{"containerID": 0, "hostID": 0, "size": 1}]
+            }]}),
+            "`mounts[0].uidMappings`: only a bind mount can be id-mapped",
+        ),
+    ] {
+        let error = refused(&patch, &host());
+        assert_eq!((error.kind, error.to_string()), (Kind::Unsupported, format!("config.json: {text}")), "{patch}");
+    }
+    // "unconfined" is true wherever there is no AppArmor.
+    let patch = json!({"process": {"apparmorProfile": "unconfined"}});
+    let spec: Spec = serde_json::from_value(with(least(), &patch)).unwrap();
+    assert_eq!(compile(&spec, &host()).unwrap().process.apparmor, None);
+}
+
+#[test]
+fn a_wrong_process_is_named_by_its_field() {
+    let process = |process: Value| json!({"process": process});
     let rlimits = |limits: Value| json!({"process": {"rlimits": limits}});
-    let id = json!({"containerID": 0, "hostID": 0, "size": 1});
-    let unsupported = |patch: Value, field: &str| (patch, Kind::Unsupported, format!("`{field}` is not supported"));
-    let cases = [
-        unsupported(json!({"hooks": {"prestart": [{"path": "/x"}]}}), "hooks"),
-        unsupported(json!({"linux": {"uidMappings": [id]}}), "linux.uidMappings"),
-        unsupported(json!({"linux": {"gidMappings": [id]}}), "linux.gidMappings"),
-        unsupported(json!({"linux": {"cgroupsPath": "/x"}}), "linux.cgroupsPath"),
-        unsupported(json!({"linux": {"sysctl": {"a.b": "1"}}}), "linux.sysctl"),
-        unsupported(
-            json!({"linux": {"devices": [{"path": "/dev/x", "type": "c", "major": 1, "minor": 3}]}}),
-            "linux.devices",
-        ),
-        unsupported(json!({"linux": {"resources": {"pids": {"limit": 1}}}}), "linux.resources"),
-        unsupported(json!({"linux": {"rootfsPropagation": "shared"}}), "linux.rootfsPropagation"),
-        unsupported(json!({"linux": {"mountLabel": "x"}}), "linux.mountLabel"),
-        unsupported(json!({"linux": {"personality": {"domain": "LINUX32"}}}), "linux.personality"),
-        unsupported(json!({"linux": {"timeOffsets": {"monotonic": {"secs": 1}}}}), "linux.timeOffsets"),
-        unsupported(json!({"linux": {"intelRdt": {"closID": "x"}}}), "linux.intelRdt"),
-        unsupported(json!({"linux": {"netDevices": {"eth0": {}}}}), "linux.netDevices"),
-        unsupported(json!({"linux": {"memoryPolicy": {"mode": "MPOL_BIND", "nodes": "0"}}}), "linux.memoryPolicy"),
-        unsupported(json!({"process": {"scheduler": {"policy": "SCHED_IDLE"}}}), "process.scheduler"),
-        unsupported(json!({"process": {"ioPriority": {"class": "IOPRIO_CLASS_IDLE"}}}), "process.ioPriority"),
-        unsupported(json!({"process": {"apparmorProfile": "x"}}), "process.apparmorProfile"),
-        unsupported(json!({"process": {"selinuxLabel": "x"}}), "process.selinuxLabel"),
-        unsupported(
-            json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "pid", "path": "/x"}]}}),
-            "linux.namespaces[1].path",
-        ),
-        unsupported(
-            mount(json!({"destination": "/x", "type": "bind", "source": "/x", "uidMappings": [id]})),
-            "mounts[1].uidMappings",
-        ),
-        unsupported(
-            json!({"linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "listenerPath": "/x",
-                "syscalls": [{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}]}}}),
-            "linux.seccomp.listenerPath",
-        ),
+    let scheduler = |scheduler: Value| json!({"process": {"scheduler": scheduler}});
+    let policy = |policy: Value| json!({"linux": {"memoryPolicy": policy}});
+    all_invalid(&[
+        (json!({"process": null}), "`process` is missing"),
+        (process(json!({"args": []})), "`process.args` names no program"),
+        (process(json!({"args": [""]})), "`process.args` names no program"),
+        (process(json!({"args": ["a\0"]})), "`process.args[0]` has a NUL byte"),
+        (process(json!({"args": ["/a", "\0"]})), "`process.args[1]` has a NUL byte"),
+        (process(json!({"env": ["A=1", "B=\0"]})), "`process.env[1]` has a NUL byte"),
+        (process(json!({"cwd": "a"})), "`process.cwd`: `a` is not an absolute path"),
+        (process(json!({"user": {"uid": u32::MAX}})), "`process.user.uid`: 4294967295 is no id"),
+        (process(json!({"user": {"gid": u32::MAX}})), "`process.user.gid`: 4294967295 is no id"),
         (
-            json!({"linux": {"namespaces": [{"type": "mount"}, {"type": "user"}]}}),
-            Kind::Unsupported,
-            "`linux.namespaces[1]`: this kind is not supported".into(),
+            process(json!({"user": {"additionalGids": [1, u32::MAX]}})),
+            "`process.user.additionalGids[1]`: 4294967295 is no id",
         ),
-        (
-            mount(json!({"destination": "/x", "type": "tmpfs", "options": ["rshared"]})),
-            Kind::Unsupported,
-            "`mounts[1].options`: only a bind mount can be shared or a slave".into(),
-        ),
-        (json!({"process": null}), Kind::Invalid, "`process` is missing".into()),
-        (json!({"linux": null}), Kind::Invalid, "`linux.namespaces` must have a mount namespace".into()),
-        (json!({"hostname": "x"}), Kind::Invalid, "`hostname` would be the host's: a uts namespace is missing".into()),
-        (
-            json!({"domainname": "x"}),
-            Kind::Invalid,
-            "`domainname` would be the host's: a uts namespace is missing".into(),
-        ),
-        (
-            json!({"hostname": "a\0b", "linux": {"namespaces": [{"type": "mount"}, {"type": "uts"}]}}),
-            Kind::Invalid,
-            "`hostname` has a NUL byte".into(),
-        ),
-        (json!({"process": {"args": []}}), Kind::Invalid, "`process.args` names no program".into()),
-        (json!({"process": {"args": [""]}}), Kind::Invalid, "`process.args` names no program".into()),
-        (json!({"process": {"args": ["a\0"]}}), Kind::Invalid, "`process.args[0]` has a NUL byte".into()),
-        (json!({"process": {"args": ["/a", "\0"]}}), Kind::Invalid, "`process.args[1]` has a NUL byte".into()),
-        (json!({"process": {"env": ["A=1", "B=\0"]}}), Kind::Invalid, "`process.env[1]` has a NUL byte".into()),
-        (json!({"process": {"cwd": "a"}}), Kind::Invalid, "`process.cwd`: `a` is not an absolute path".into()),
-        (
-            json!({"process": {"user": {"uid": u32::MAX}}}),
-            Kind::Invalid,
-            "`process.user.uid`: 4294967295 is no id".into(),
-        ),
-        (
-            json!({"process": {"user": {"gid": u32::MAX}}}),
-            Kind::Invalid,
-            "`process.user.gid`: 4294967295 is no id".into(),
-        ),
-        (
-            json!({"process": {"user": {"additionalGids": [1, u32::MAX]}}}),
-            Kind::Invalid,
-            "`process.user.additionalGids[1]`: 4294967295 is no id".into(),
-        ),
+        (process(json!({"oomScoreAdj": 1001})), "`process.oomScoreAdj`: 1001 is not between -1000 and 1000"),
+        (process(json!({"oomScoreAdj": -1001})), "`process.oomScoreAdj`: -1001 is not between -1000 and 1000"),
         (
             rlimits(json!([{"type": "RLIMIT_X", "soft": 1, "hard": 1}])),
-            Kind::Invalid,
-            "`process.rlimits[0]`: unknown limit `RLIMIT_X`".into(),
+            "`process.rlimits[0]`: unknown limit `RLIMIT_X`",
         ),
         (
             rlimits(json!([{"type": "RLIMIT_CPU", "soft": 2, "hard": 1}])),
-            Kind::Invalid,
-            "`process.rlimits[0]`: the soft limit 2 is above the hard limit 1".into(),
+            "`process.rlimits[0]`: the soft limit 2 is above the hard limit 1",
         ),
         (
             rlimits(
                 json!([{"type": "RLIMIT_CPU", "soft": 1, "hard": 1}, {"type": "RLIMIT_CPU", "soft": 1, "hard": 1}]),
             ),
-            Kind::Invalid,
-            "`process.rlimits[1]`: `RLIMIT_CPU` is given twice".into(),
+            "`process.rlimits[1]`: `RLIMIT_CPU` is given twice",
+        ),
+        (scheduler(json!({"policy": "x"})), "`process.scheduler.policy`: unknown value `x`"),
+        (
+            scheduler(json!({"policy": "SCHED_OTHER", "nice": 20})),
+            "`process.scheduler.nice`: 20 is not between -20 and 19",
         ),
         (
-            mount(json!({"destination": "x", "type": "tmpfs"})),
-            Kind::Invalid,
-            "`mounts[1].destination`: `x` is not an absolute path".into(),
+            scheduler(json!({"policy": "SCHED_BATCH", "priority": 1})),
+            "`process.scheduler.priority`: only SCHED_FIFO and SCHED_RR have one",
         ),
-        (mount(json!({"destination": "/x"})), Kind::Invalid, "`mounts[1].type` is missing".into()),
+        (scheduler(json!({"policy": "SCHED_RR", "priority": -1})), "`process.scheduler.priority`: -1 is below 0"),
         (
-            mount(json!({"destination": "/x", "type": "bind", "source": "x"})),
-            Kind::Invalid,
-            "`mounts[1].source`: `x` is not an absolute path".into(),
+            scheduler(json!({"policy": "SCHED_RR", "period": 1})),
+            "`process.scheduler`: `runtime`, `deadline` and `period` are for SCHED_DEADLINE",
         ),
         (
-            mount(json!({"destination": "/x", "type": "bind", "source": "/x", "options": ["bind", "size=1"]})),
-            Kind::Invalid,
-            "`mounts[1].options`: a bind mount has no option `size`".into(),
+            scheduler(json!({"policy": "SCHED_IDLE", "flags": ["SCHED_FLAG_RECLAIM", "x"]})),
+            "`process.scheduler.flags[1]`: unknown value `x`",
+        ),
+        (process(json!({"ioPriority": {"class": "x"}})), "`process.ioPriority.class`: unknown value `x`"),
+        (
+            process(json!({"ioPriority": {"class": "IOPRIO_CLASS_BE", "priority": 8}})),
+            "`process.ioPriority.priority`: 8 is not between 0 and 7",
+        ),
+        (json!({"linux": {"personality": {"domain": "BSD"}}}), "`linux.personality.domain`: unknown value `BSD`"),
+        (policy(json!({"mode": "x"})), "`linux.memoryPolicy.mode`: unknown value `x`"),
+        (policy(json!({"mode": "MPOL_BIND"})), "`linux.memoryPolicy.nodes`: MPOL_BIND needs some"),
+        (
+            policy(json!({"mode": "MPOL_BIND", "nodes": "0,x"})),
+            "`linux.memoryPolicy.nodes`: `x` is neither a number nor a range of numbers",
         ),
         (
-            mount(json!({"destination": "/x", "type": "tmpfs", "options": ["ro", "size=\0"]})),
-            Kind::Invalid,
-            "`mounts[1].options[1]` has a NUL byte".into(),
+            policy(json!({"mode": "MPOL_BIND", "nodes": "2-1"})),
+            "`linux.memoryPolicy.nodes`: `2-1` is neither a number nor a range of numbers",
         ),
         (
-            json!({"linux": {"maskedPaths": ["/x", "y"]}}),
-            Kind::Invalid,
-            "`linux.maskedPaths[1]`: `y` is not an absolute path".into(),
+            policy(json!({"mode": "MPOL_BIND", "nodes": "8192"})),
+            "`linux.memoryPolicy.nodes`: `8192` is neither a number nor a range of numbers",
         ),
         (
-            json!({"linux": {"readonlyPaths": [""]}}),
-            Kind::Invalid,
-            "`linux.readonlyPaths[0]`: `` is not an absolute path".into(),
+            policy(json!({"mode": "MPOL_BIND", "nodes": "0", "flags": ["x"]})),
+            "`linux.memoryPolicy.flags[0]`: unknown value `x`",
         ),
-    ];
-    for (patch, kind, text) in cases {
-        let spec: Spec = serde_json::from_value(with(least(), &patch)).unwrap();
-        let error = runtime::compile(&spec, &host(), Path::new("/data")).unwrap_err();
-        assert_eq!((error.kind, error.to_string()), (kind, format!("config.json: {text}")), "{patch}");
-    }
+    ]);
     // The cause is another room's text.
     let patch = json!({"process": {"capabilities": {"permitted": ["CAP_CHOWN", "CAP_DREAM"]}}});
-    let spec: Spec = serde_json::from_value(with(least(), &patch)).unwrap();
-    let error = runtime::compile(&spec, &host(), Path::new("/data")).unwrap_err();
-    assert_eq!(error.messages[0], "config.json: `process.capabilities.permitted[1]`");
+    assert_eq!(refused(&patch, &host()).messages[0], "config.json: `process.capabilities.permitted[1]`");
+}
+
+#[test]
+fn a_wrong_processor_list_of_an_exec_is_named_by_its_field() {
+    for (name, field) in [("initial", "initial"), ("final", "final")] {
+        let document = json!({"args": ["x"], "cwd": "/", "execCPUAffinity": {name: "0,-"}});
+        let process = serde_json::from_value(document).unwrap();
+        let (host, folder) = (host(), Path::new("/"));
+        let error = runtime::compile_exec(&process, None, &common::setting(&host, folder, folder)).unwrap_err();
+        let text =
+            format!("config.json: `process.execCPUAffinity.{field}`: `-` is neither a number nor a range of numbers");
+        assert_eq!((error.kind, error.to_string()), (Kind::Invalid, text));
+    }
+}
+
+#[test]
+fn wrong_namespaces_are_named_by_their_field() {
+    let map = |inside: u32, outside: u32, size: u32| json!({"containerID": inside, "hostID": outside, "size": size});
+    let user = |uids: Value, gids: Value| {
+        with(namespaces(&json!([{"type": "user"}])), &json!({"linux": {"uidMappings": uids, "gidMappings": gids}}))
+    };
+    let one = json!([map(0, 0, 1)]);
+    let many: Vec<Value> = (0..341).map(|id| map(id, id, 1)).collect();
+    let sysctl = |name: &str, more: Value| with(namespaces(&more), &json!({"linux": {"sysctl": {name: "1"}}}));
+    let offset = |clock: &str, nanosecs: u32| {
+        with(
+            namespaces(&json!([{"type": "time"}])),
+            &json!({"linux": {"timeOffsets": {clock: {"nanosecs": nanosecs}}}}),
+        )
+    };
+    all_invalid(&[
+        (json!({"linux": null}), "`linux.namespaces`: a mount namespace is missing: the host's mounts would change"),
+        (namespaces(&json!([{"type": "mount"}])), "`linux.namespaces[1]`: this kind is there already"),
+        (namespaces(&json!([{"type": "pid", "path": "x"}])), "`linux.namespaces[1].path`: `x` is not an absolute path"),
+        (namespaces(&json!([{"type": "pid", "path": "/\0"}])), "`linux.namespaces[1].path` has a NUL byte"),
+        (
+            namespaces(&json!([{"type": "user"}])),
+            "`linux.uidMappings`: a new user namespace needs mappings of users and of groups",
+        ),
+        (
+            user(one.clone(), json!([])),
+            "`linux.uidMappings`: a new user namespace needs mappings of users and of groups",
+        ),
+        (json!({"linux": {"uidMappings": one}}), "`linux.uidMappings`: mappings need a user namespace"),
+        (json!({"linux": {"gidMappings": one}}), "`linux.uidMappings`: mappings need a user namespace"),
+        (user(json!([map(0, 0, 0)]), one.clone()), "`linux.uidMappings[0]`: a mapping of no ids"),
+        (user(json!([map(7, 0, u32::MAX)]), one.clone()), "`linux.uidMappings[0]`: ids beyond the last there is"),
+        (
+            user(one.clone(), json!([map(0, 0, 5), map(4, 9, 1)])),
+            "`linux.gidMappings[1]`: ids that another mapping has already",
+        ),
+        (
+            user(one.clone(), json!([map(0, 0, 5), map(5, 4, 1)])),
+            "`linux.gidMappings[1]`: ids that another mapping has already",
+        ),
+        (user(json!(many), one), "`linux.uidMappings`: more than 340 mappings"),
+        (
+            json!({"linux": {"timeOffsets": {"monotonic": {"secs": 1}}}}),
+            "`linux.timeOffsets.monotonic`: offsets need a new time namespace",
+        ),
+        (offset("realtime", 1), "`linux.timeOffsets.realtime`: the clocks with offsets are `monotonic` and `boottime`"),
+        (offset("boottime", 1_000_000_000), "`linux.timeOffsets.boottime.nanosecs`: a second or more"),
+        (json!({"hostname": "x"}), "`hostname`: it would be the host's: a uts namespace is missing"),
+        (json!({"domainname": "x"}), "`domainname`: it would be the host's: a uts namespace is missing"),
+        (with(namespaces(&json!([{"type": "uts"}])), &json!({"hostname": "a\0b"})), "`hostname` has a NUL byte"),
+        (sysctl("kernel.hostname", json!([{"type": "uts"}])), "`linux.sysctl.kernel.hostname`: use `hostname`"),
+        (
+            sysctl("vm.swappiness", json!([])),
+            "`linux.sysctl.vm.swappiness`: it belongs to no namespace: it would be the host's",
+        ),
+        (
+            sysctl("net/ipv4/../../vm/swappiness", json!([{"type": "network"}])),
+            "`linux.sysctl.net/ipv4/../../vm/swappiness`: this is no name of a kernel parameter",
+        ),
+        (
+            sysctl("net.ipv4.ip_forward", json!([])),
+            "`linux.sysctl.net.ipv4.ip_forward`: it would be the host's: a network namespace is missing",
+        ),
+        (
+            sysctl("fs.mqueue.msg_max", json!([])),
+            "`linux.sysctl.fs.mqueue.msg_max`: it would be the host's: a ipc namespace is missing",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_tree_is_named_by_its_field() {
+    let mount = |mount: Value| json!({"mounts": [{"destination": "/ok", "type": "tmpfs"}, mount]});
+    let options = |kind: &str, options: &[&str]| {
+        mount(json!({"destination": "/x", "type": kind, "source": "/x", "options": options}))
+    };
+    let one = json!([{"containerID": 0, "hostID": 0, "size": 1}]);
+    let device = |device: Value| json!({"linux": {"devices": [device]}});
+    all_invalid(&[
+        (mount(json!({"destination": "x", "type": "tmpfs"})), "`mounts[1].destination`: `x` is not an absolute path"),
+        (mount(json!({"destination": "/x"})), "`mounts[1].type`: it is missing"),
+        (mount(json!({"destination": "/x", "type": "bind"})), "`mounts[1].source`: a bind mount needs one"),
+        (options("bind", &["size=1"]), "`mounts[1].options`: a bind mount has no option `size`"),
+        (options("tmpfs", &["ro", "size=\0"]), "`mounts[1].options[1]` has a NUL byte"),
+        (options("proc", &["tmpcopyup"]), "`mounts[1].options`: `tmpcopyup` is for a tmpfs"),
+        (options("bind", &["idmap"]), "`mounts[1].options`: `idmap` needs mappings, or those of a new user namespace"),
+        (
+            mount(json!({"destination": "/x", "type": "bind", "source": "/x", "uidMappings": one})),
+            "`mounts[1].uidMappings`: mappings of users and of groups go together",
+        ),
+        (
+            mount(json!({"destination": "/proc/sys/kernel", "type": "tmpfs"})),
+            "`mounts[1].destination`: `/proc/sys/kernel` cannot be mounted because it is inside /proc",
+        ),
+        (
+            mount(json!({"destination": "/x/../proc/./self/attr", "type": "bind", "source": "/x"})),
+            "`mounts[1].destination`: `/x/../proc/./self/attr` cannot be mounted because it is inside /proc",
+        ),
+        (json!({"linux": {"rootfsPropagation": "x"}}), "`linux.rootfsPropagation`: unknown propagation `x`"),
+        (json!({"linux": {"maskedPaths": ["/x", "y"]}}), "`linux.maskedPaths[1]`: `y` is not an absolute path"),
+        (json!({"linux": {"readonlyPaths": [""]}}), "`linux.readonlyPaths[0]`: `` is not an absolute path"),
+        (device(json!({"path": "/dev/x", "type": "x"})), "`linux.devices[0].type`: `x` is none of `c`, `b`, `u`, `p`"),
+        (device(json!({"path": "x", "type": "p"})), "`linux.devices[0].path`: `x` is not an absolute path"),
+        (device(json!({"path": "/x", "type": "c", "major": -1})), "`linux.devices[0].major`: -1 is no device number"),
+        (
+            device(json!({"path": "/x", "type": "b", "minor": 1u64 << 32})),
+            "`linux.devices[0].minor`: 4294967296 is no device number",
+        ),
+    ]);
+}
+
+#[test]
+fn a_wrong_hook_is_named_by_its_field() {
+    for kind in ["createContainer", "startContainer"] {
+        for (hook, text) in [
+            (json!({"path": "x"}), "path`: `x` is not an absolute path"),
+            (json!({"path": "/x", "args": ["\0"]}), "args[0]` has a NUL byte"),
+            (json!({"path": "/x", "env": ["\0"]}), "env[0]` has a NUL byte"),
+            (json!({"path": "/x", "timeout": 0}), "timeout`: it must be more than 0 seconds"),
+            (json!({"path": "/x", "timeout": -1}), "timeout`: it must be more than 0 seconds"),
+        ] {
+            let error = refused(&json!({"hooks": {kind: [{"path": "/ok"}, hook]}}), &host());
+            let text = format!("config.json: `hooks.{kind}[1].{text}");
+            assert_eq!((error.kind, error.to_string()), (Kind::Invalid, text));
+        }
+    }
 }
 
 /// Any value, with the words that mean something to us more often than others.
@@ -361,7 +493,7 @@ proptest! {
         // What is no spec at all stops here.
         if let Ok(spec) = serde_json::from_value::<Spec>(document) {
             let host = Host { last_capability, may_set_groups, ..host() };
-            if let Ok(plan) = runtime::compile(&spec, &host, Path::new("/data")) {
+            if let Ok(plan) = compile(&spec, &host) {
                 prop_assert!(serde_json::to_string(&plan).is_ok());
                 prop_assert!(plan.process.uid != u32::MAX && plan.process.gid != u32::MAX);
             }

@@ -4,9 +4,8 @@
 
 mod common;
 
-use common::{Room, add_mounts, bind, container, refuse, under, with};
+use common::{Room, add_mounts, bind, container, launching, refuse, under, with};
 use error::{Error, Kind};
-use runtime::Launch;
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, openat};
 use serde_json::{Value, json};
@@ -84,11 +83,6 @@ fn each_stage_says_what_it_could_not_do() {
             ),
             Kind::Denied,
             "can't set the resource limit RLIMIT_NOFILE: operation not permitted".into(),
-        ),
-        (
-            with(container("true"), &json!({"process": {"oomScoreAdj": 2000}})),
-            Kind::Denied,
-            "can't set the OOM score: invalid argument".into(),
         ),
         (
             with(container("true"), &json!({"process": {"cwd": "/file"}})),
@@ -187,7 +181,11 @@ fn each_refusal_of_the_kernel_is_put_into_words() {
             Kind::Unsupported,
             format!("can't make the container's namespaces (clone3): {too_old}"),
         ),
-        (refuse("mount_setattr", ENOSYS), Kind::Unsupported, format!("can't open `/dev/null` to mount it: {too_old}")),
+        (
+            refuse("mount_setattr", ENOSYS),
+            Kind::Unsupported,
+            format!("can't prepare the mount of `/dev/null`: {too_old}"),
+        ),
         (
             refuse("move_mount", ENOSYS),
             Kind::Unsupported,
@@ -205,17 +203,35 @@ fn each_refusal_of_the_kernel_is_put_into_words() {
 }
 
 #[test]
+fn a_launcher_without_the_right_cannot_protect_a_payload_from_the_oom_killer() {
+    use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
+    let room = Room::new();
+    let document = with(container("true"), &json!({"process": {"oomScoreAdj": -1}}));
+    let error = std::thread::scope(|scope| {
+        let poor = scope.spawn(|| {
+            let all = capabilities(None).unwrap();
+            let rest = all.permitted - CapabilitySet::SYS_RESOURCE;
+            set_capabilities(None, CapabilitySets { effective: rest, permitted: rest, ..all }).unwrap();
+            room.run(document)
+        });
+        poor.join().unwrap().unwrap_err()
+    });
+    assert_eq!(words(&error), (Kind::Denied, "can't set the OOM score: permission denied".into()));
+}
+
+#[test]
 fn a_place_that_is_missing_a_busy_root_and_missing_streams_are_told() {
     let room = Room::new();
     let spec = serde_json::from_value(container("true")).unwrap();
-    let nowhere = runtime::compile(&spec, &runtime::Host::read().unwrap(), &room.dir.join("nowhere")).unwrap();
+    let host = runtime::Host::read().unwrap();
+    let nowhere = runtime::compile(&spec, &common::setting(&host, &room.dir, &room.dir.join("nowhere"))).unwrap();
     let error = room.run_plan(&nowhere).unwrap_err();
     let text = "can't switch to the container's root file system (part 1): no such file or directory";
     assert_eq!(words(&error), (Kind::Denied, text.into()));
 
     let plan = room.compile(with(container("true"), &json!({"root": {"path": "", "readonly": true}}))).unwrap();
     let root = room.root();
-    let error = runtime::launch(&plan, &Launch { root: root.as_fd(), stdio: None, cgroup: None }).unwrap_err();
+    let error = runtime::launch(&plan, launching(root.as_fd(), None)).unwrap_err();
     let text = "can't hand over standard input, output and error: bad file descriptor";
     assert_eq!(words(&error), (Kind::Denied, text.into()));
 
@@ -224,7 +240,7 @@ fn a_place_that_is_missing_a_busy_root_and_missing_streams_are_told() {
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC;
     let open = openat(&root, "out", flags, Mode::from_raw_mode(0o600)).unwrap();
     let stdio = Some([open.as_fd(); 3]);
-    let error = runtime::launch(&plan, &Launch { root: root.as_fd(), stdio, cgroup: None }).unwrap_err();
+    let error = runtime::launch(&plan, launching(root.as_fd(), stdio)).unwrap_err();
     let text = "can't make the root file system read-only: device or resource busy";
     assert_eq!(words(&error), (Kind::Denied, text.into()));
 }

@@ -25,7 +25,7 @@ fn two_hundred_launches_leave_nothing() {
     let good = room.compile(container("true")).unwrap();
     let documents = [
         json!({"process": {"args": ["nosuch"]}}),
-        json!({"process": {"oomScoreAdj": 5000}}),
+        json!({"process": {"cwd": "/bin/sh"}}),
         json!({"mounts": [{"destination": "/x", "type": "nosuchfs"}]}),
     ];
     let bad = documents.map(|patch| room.compile(with(container("true"), &patch)).unwrap());

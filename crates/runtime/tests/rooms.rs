@@ -270,8 +270,9 @@ fn a_racing_neighbour_reaches_nothing() {
         ];
         let patch = json!({"process": {"cwd": "/shared/spot/c"}, "linux": {"maskedPaths": ["/shared/spot/a"], "readonlyPaths": ["/shared/spot"]}});
         let document = add_mounts(with(container("true"), &patch), &mounts);
-        let until = Instant::now() + Duration::from_secs(6);
-        while Instant::now() < until {
+        // Long enough to meet in many places, on a busy machine as well.
+        let (begin, long) = (Instant::now(), Duration::from_secs(6));
+        while begin.elapsed() < long || ran + refused <= 100 {
             match room.run(document.clone()) {
                 Ok(ended) => {
                     assert_eq!(ended, said(""));
@@ -286,7 +287,7 @@ fn a_racing_neighbour_reaches_nothing() {
         }
         over.store(true, Ordering::Relaxed);
     });
-    assert!(ran + refused > 100, "{ran} ran, {refused} were refused");
+    assert!(ran > 0, "all {refused} were refused");
 }
 
 #[test]
@@ -352,7 +353,7 @@ fn a_launcher_in_a_chroot_gives_no_way_out() {
             .unwrap();
     let host = runtime::Host::read().unwrap();
     for spec in [spec, outer_spec] {
-        let plan = runtime::compile(&spec, &common::setting(&host, &room.dir, "/at".as_ref())).unwrap();
+        let plan = runtime::compile(&spec, &common::setting(&host, "/".as_ref(), "/at".as_ref())).unwrap();
         let (root, null) = (room.root(), std::fs::File::open("/dev/null").unwrap());
         let code = std::thread::scope(|scope| {
             let launcher = scope.spawn(|| {
@@ -360,17 +361,7 @@ fn a_launcher_in_a_chroot_gives_no_way_out() {
                 unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS) }.unwrap();
                 rustix::process::chroot(&room.dir).unwrap();
                 rustix::process::chdir("/").unwrap();
-                let with = runtime::Launch {
-                    root: root.as_fd(),
-                    stdio: Some([null.as_fd(); 3]),
-                    cgroup: None,
-                    task_files: &[],
-                    launchers: None,
-                    start: None,
-                    agent: None,
-                    hook_input: None,
-                    attend: &mut runtime::attend_nothing,
-                };
+                let with = common::launching(root.as_fd(), Some([null.as_fd(); 3]));
                 end(&runtime::launch(&plan, with).unwrap())
             });
             launcher.join().unwrap()

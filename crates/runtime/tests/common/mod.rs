@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 #![allow(dead_code, unreachable_pub, reason = "each test program uses its own part")]
 
+pub mod bundle;
+
 use error::Result;
 use oci::runtime::Spec;
 use runtime::plan::Plan;
@@ -87,20 +89,7 @@ impl Room {
         let (output, writer) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let root = self.root();
         let stdio = plan.process.terminal.is_none().then(|| [null.as_fd(), writer.as_fd(), writer.as_fd()]);
-        let running = runtime::launch(
-            plan,
-            Launch {
-                root: root.as_fd(),
-                stdio,
-                cgroup,
-                task_files: &[],
-                launchers: None,
-                start: None,
-                agent: None,
-                hook_input: None,
-                attend: &mut runtime::attend_nothing,
-            },
-        )?;
+        let running = runtime::launch(plan, Launch { cgroup, ..launching(root.as_fd(), stdio) })?;
         Ok((running, output))
     }
 
@@ -121,6 +110,21 @@ impl Room {
         assert!(found.is_empty(), "made outside: {found:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.dir.to_str().unwrap()), "{mounts}");
+    }
+}
+
+/// A launch without anything special.
+pub fn launching<'a>(root: BorrowedFd<'a>, stdio: Option<[BorrowedFd<'a>; 3]>) -> Launch<'a> {
+    Launch {
+        root,
+        stdio,
+        cgroup: None,
+        task_files: &[],
+        launchers: None,
+        start: None,
+        agent: None,
+        hook_input: None,
+        attend: Box::leak(Box::new(runtime::attend_nothing)),
     }
 }
 
