@@ -165,6 +165,19 @@ fn mounts_have_their_sources_names() {
 }
 
 #[test]
+fn a_destination_without_a_slash_starts_at_the_root() {
+    let room = Room::new();
+    std::fs::write(room.outside().join("file"), "").unwrap();
+    let document = container("ls /made/there; ls /tmp");
+    let mounts = [bind(&room.outside(), "made/there"), bind(&room.outside(), "tmp")];
+    assert_eq!(room.run(add_mounts(document, &mounts)).unwrap(), said("file\nfile\n"));
+    for below in ["proc/self", "a/../proc/self"] {
+        let error = room.run(add_mounts(container("true"), &[bind(&room.outside(), below)])).unwrap_err();
+        assert_eq!((error.kind, error.to_string().contains("it is inside /proc")), (Kind::Invalid, true), "{error}");
+    }
+}
+
+#[test]
 fn a_payload_dies_with_the_thread_that_launched_it() {
     let room = Room::new();
     let plan = room.compile(container("exec sleep 1000")).unwrap();

@@ -273,9 +273,14 @@ impl Mounts<'_> {
     }
 }
 
-/// Where a mount goes. Nothing but a few files may be mounted below `/proc`.
+/// Where a mount goes: without a slash at the beginning, too, as old documents write it (config.md, "Mounts"). Nothing but
+/// a few files may be mounted below `/proc`.
 fn target(destination: &str, field: &str) -> Result<Text> {
-    let target = inside(destination, field)?;
+    let target = match destination {
+        "" => return Err(invalid(field, "it is missing")),
+        path if path.starts_with('/') => inside(path, field)?,
+        path => inside(&format!("/{path}"), field)?,
+    };
     let clean = clean(Path::new(destination));
     let below_proc = clean.starts_with("/proc") && clean != Path::new("/proc");
     if below_proc && !PROC_FILES.iter().any(|file| clean == Path::new(file)) {
