@@ -298,6 +298,8 @@ pub enum NodeKind {
 pub struct ProcessPlan {
     /// A pseudo-terminal of this size (rows, columns) becomes stdin, stdout and stderr.
     pub terminal: Option<(u16, u16)>,
+    /// The terminal adds no carriage returns to what is written (`ONLCR` of termios(3)): whoever relays it does.
+    pub plain_lines: bool,
     /// It is killed when its launcher ends.
     pub dies_with_launcher: bool,
     /// A session keyring of its own (keyctl(2)).

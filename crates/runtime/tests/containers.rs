@@ -59,3 +59,21 @@ fn hooks_of_the_runtime_read_where_the_container_is_in_its_life() {
     assert_eq!(heard(&bundle, "poststart"), expected(Status::Running, pid));
     assert_eq!(heard(&bundle, "poststop"), expected(Status::Stopped, None));
 }
+
+#[test]
+fn a_terminal_that_the_caller_relays_adds_no_carriage_returns() {
+    let document =
+        with(container("echo one; echo two; read word; echo \"<$word>\""), &json!({"process": {"terminal": true}}));
+    let bundle = Bundle::new("lines", &document);
+    let mut running = bundle.runtime.run(&bundle.what()).unwrap();
+    let mut console = std::fs::File::from(running.console.take().unwrap());
+    // A key is still a key: what is typed ends with the carriage return that the key sends.
+    std::io::Write::write_all(&mut console, b"three\r").unwrap();
+    assert_eq!(end(&running), 0);
+    let mut text = Vec::new();
+    // EIO: nobody has the other end any more (pty(7)).
+    assert_eq!(console.read_to_end(&mut text).unwrap_err().raw_os_error(), Some(5));
+    let text = String::from_utf8(text).unwrap();
+    assert!(text.contains("one\ntwo\n") && text.ends_with("<three>\n"), "{text:?}");
+    bundle.runtime.delete(&bundle.id, false).unwrap();
+}

@@ -2,7 +2,7 @@
 
 use crate::container::Terminals;
 use rustix::stdio::{stderr, stdin, stdout};
-use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
+use rustix::termios::{OptionalActions, OutputModes, Termios, isatty, tcgetattr, tcgetwinsize, tcsetattr};
 use std::sync::Mutex;
 
 /// How the terminal was, while it is raw. Not in [`Raw`]: a panic ends the program without dropping anything.
@@ -26,9 +26,21 @@ pub(crate) struct Raw(());
 impl Raw {
     /// Makes the terminal raw; `None` when standard input is no terminal.
     pub(crate) fn enter() -> Option<Self> {
+        Self::enter_with(Termios::make_raw)
+    }
+
+    /// The same, but the terminal goes on to turn a line feed into the start of a line.
+    pub(crate) fn enter_for_plain_lines() -> Option<Self> {
+        Self::enter_with(|modes| {
+            modes.make_raw();
+            modes.output_modes |= OutputModes::OPOST;
+        })
+    }
+
+    fn enter_with(change: impl FnOnce(&mut Termios)) -> Option<Self> {
         let before = tcgetattr(stdin()).ok()?;
         let mut raw = before.clone();
-        raw.make_raw();
+        change(&mut raw);
         if let Ok(mut slot) = BEFORE.lock() {
             *slot = Some(before);
         }

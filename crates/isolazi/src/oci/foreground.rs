@@ -5,6 +5,8 @@
 //! signals ────► pidfd; SIGWINCH ──► size of the console
 //! pidfd ──────► the end
 //! ```
+//! The payload's terminal leaves line ends as they are written, and ours makes them whole: so a redirected output has no
+//! carriage returns, as with runc.
 
 use crate::attach::FORWARDED;
 use crate::attach::output::Output;
@@ -33,7 +35,7 @@ pub(super) fn run(start: impl FnOnce() -> Result<Running>) -> Result<u8> {
     signals.push(number::WINCH);
     let inbox = Inbox::open(&signals).map_err(std::io::Error::from).context(|| "can't catch signals")?;
     let Running { pidfd, console, .. } = start()?;
-    let raw = console.as_ref().and_then(|_| Raw::enter());
+    let raw = console.as_ref().and_then(|_| Raw::enter_for_plain_lines());
     let relayed = relay(&pidfd, console, &inbox);
     drop(raw); // before anything is said
     if relayed.is_err() {

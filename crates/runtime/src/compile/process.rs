@@ -29,6 +29,7 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
             let size = process.console_size.unwrap_or_default();
             (u16::try_from(size.height).unwrap_or(0), u16::try_from(size.width).unwrap_or(0))
         }),
+        plain_lines: false,
         dies_with_launcher: setting.dies_with_launcher,
         new_keyring: setting.new_keyring,
         uid: id(user.uid, "process.user.uid")?,

@@ -83,7 +83,9 @@ impl Runtime {
             waits_for_start,
             home: home.as_deref(),
         };
-        let plan = compile(&spec, &setting)?;
+        let mut plan = compile(&spec, &setting)?;
+        // Else the caller shows the terminal on its own.
+        plan.process.plain_lines = what.console_socket.is_none();
         check(&spec, &plan, what, until)?;
         let lent = LoanPlan::of(&spec, &plan, what.id)?;
         let folder = Unfinished(Some(Folder::make(&self.root, what.id)?));

@@ -86,7 +86,10 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
         waits_for_start: false,
         home: home.as_deref(),
     };
-    compile_exec(&what.process, spec.linux.as_ref(), &setting)
+    let mut plan = compile_exec(&what.process, spec.linux.as_ref(), &setting)?;
+    // Else the caller shows the terminal on its own.
+    plan.plain_lines = what.console_socket.is_none();
+    Ok(plan)
 }
 
 /// Through the container's root, as its processes see it.

@@ -9,7 +9,7 @@ use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{Gid, OFlags, Uid, fchown};
 use rustix::net::SendFlags;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
-use rustix::termios::{Winsize, tcsetwinsize};
+use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::io::IoSlice;
 
 /// When the plan wants a terminal: makes it, covers `/dev/console` with it, sends its controlling end to the parent
@@ -23,6 +23,11 @@ pub(super) fn open_console(plan: &ProcessPlan, payload: &Payload<'_>, covers: bo
         ioctl_tiocgptpeer(&controlling, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).at(stage, 2)?;
     if ws_row > 0 && ws_col > 0 {
         tcsetwinsize(&controlling, Winsize { ws_row, ws_col, ws_xpixel: 0, ws_ypixel: 0 }).at(stage, 3)?;
+    }
+    if plan.plain_lines {
+        let mut modes = tcgetattr(&end).at(stage, 8)?;
+        modes.output_modes.remove(OutputModes::ONLCR);
+        tcsetattr(&end, OptionalActions::Now, &modes).at(stage, 8)?;
     }
     // The group stays the one that devpts gave (`gid=5`, tty), as login(1) does it.
     fchown(&end, Some(Uid::from_raw(plan.uid)), None::<Gid>).at(stage, 4)?;
