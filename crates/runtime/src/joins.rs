@@ -1,75 +1,74 @@
-//! Existing namespaces: the launcher enters them for the moment of the clone, with the host's rights, and goes back.
+//! Existing namespaces: a process between launcher and init enters them, with the host's rights, and makes the init as
+//! its sibling. It ends there: an ordinary user would find no way back to the host's namespaces, which are not his.
 //!
-//! Mount and user namespaces are entered by the init itself (`init::root`, `launch::clone_in`): nobody comes back from
-//! those.
+//! A mount namespace is entered by the init itself (`init::root`).
 
 use crate::launch::open_namespace;
-use crate::plan::Plan;
-use error::{Error, Kind, Result, ResultExt};
+use crate::plan::{Plan, UserNamespace};
+use error::{Error, Result};
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use sys::process::{enter_namespaces, leave_namespaces, namespace};
 
-/// In other namespaces; dropped, home again.
-pub(crate) struct Joined {
-    home: Vec<(u64, OwnedFd)>,
+/// What the process between does, in this order.
+pub(crate) enum Step {
+    /// Enters a namespace of this kind.
+    Enter(u64, OwnedFd),
+    /// Makes the new time namespace: its clocks can be set only before anybody lives in it (time_namespaces(7)).
+    LeaveTime,
+    /// Sets them.
+    SetClocks,
 }
 
-impl Joined {
-    /// Enters what the plan names, and the new time namespace if it has one: its clocks can be set only before anybody
-    /// lives in it (time_namespaces(7)).
-    pub(crate) fn enter(plan: &Plan) -> Result<Self> {
-        let mut joined = Self { home: Vec::new() };
-        for join in &plan.joins {
-            let there = open_namespace(&join.host_path)?;
-            let words = || format!("can't join the namespace `{}`", join.host_path.lossy());
-            joined.remember(join.kind).context(words)?;
-            enter_namespaces(&there, join.kind).map_err(std::io::Error::from).context(words).map_err(|error| {
-                error.hint(format!("it must be a namespace of the kind `{}`", file_name(join.kind)))
-            })?;
-        }
-        if let Some(offsets) = &plan.time_offsets {
-            let words = || "can't make a time namespace";
-            joined.remember(namespace::TIME).context(words)?;
-            leave_namespaces(namespace::TIME).map_err(sys::kernel::error).context(words)?;
-            set_clocks(offsets.c().to_bytes())
-                .map_err(std::io::Error::from)
-                .context(|| "can't set the clocks of the time namespace")?;
-        }
-        Ok(joined)
+/// Everything that is to be entered, opened; empty if the init can be made at once. An existing user namespace comes
+/// last: it must own the new ones, and the others are entered with the rights of before.
+pub(crate) fn open(plan: &Plan) -> Result<Vec<Step>> {
+    let mut steps = Vec::new();
+    for join in &plan.joins {
+        steps.push(Step::Enter(join.kind, open_namespace(&join.host_path)?));
     }
+    if plan.time_offsets.is_some() {
+        steps.extend([Step::LeaveTime, Step::SetClocks]);
+    }
+    if let UserNamespace::Joined(path) = &plan.user_namespace {
+        steps.push(Step::Enter(namespace::USER, open_namespace(path)?));
+    }
+    Ok(steps)
+}
 
-    /// The way home is tried before we leave: a process of several threads may leave its time namespace and not come
-    /// back (setns(2), `EUSERS`). Of this thread: others may be elsewhere.
-    fn remember(&mut self, kind: u64) -> Result<()> {
-        let path = format!("/proc/thread-self/ns/{}", file_name(kind));
-        let home = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).map_err(std::io::Error::from)?;
-        enter_namespaces(&home, kind).map_err(|errno| match errno {
-            Errno::USERS => Error::new(Kind::Internal, "a process of several threads can't change its time namespace"),
-            errno => std::io::Error::from(errno).into(),
-        })?;
-        self.home.push((kind, home));
-        Ok(())
+/// Runs in the process between: allocates nothing.
+pub(crate) fn take(step: &Step, plan: &Plan) -> std::result::Result<(), Errno> {
+    match step {
+        Step::Enter(kind, there) => enter_namespaces(there, *kind),
+        Step::LeaveTime => leave_namespaces(namespace::TIME),
+        Step::SetClocks => plan.time_offsets.as_ref().map_or(Ok(()), |lines| set_clocks(lines.c().to_bytes())),
     }
 }
 
-impl Drop for Joined {
-    fn drop(&mut self) {
-        for (kind, home) in self.home.drain(..).rev() {
-            // We were there and came back once, and have the rights that we came with. A launcher that stayed abroad would do the wrong
-            // things in the wrong place.
-            enter_namespaces(&home, kind).expect("the way home is open");
-        }
-    }
-}
-
-fn set_clocks(lines: &[u8]) -> Result<(), Errno> {
+fn set_clocks(lines: &[u8]) -> std::result::Result<(), Errno> {
     if lines.is_empty() {
         return Ok(());
     }
     let file = openat(CWD, c"/proc/self/timens_offsets", OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
     rustix::io::write(&file, lines).map(drop)
+}
+
+/// What the failure of a step means.
+pub(crate) fn explain(step: &Step, index: usize, errno: Errno, plan: &Plan) -> Error {
+    match step {
+        Step::Enter(kind, _) => {
+            let path = match &plan.user_namespace {
+                UserNamespace::Joined(path) if *kind == namespace::USER => path.lossy(),
+                _ => plan.joins.get(index).map_or_else(Default::default, |join| join.host_path.lossy()),
+            };
+            sys::kernel::error(errno)
+                .context(format!("can't join the namespace `{path}`"))
+                .hint(format!("it must be a namespace of the kind `{}`", file_name(*kind)))
+        }
+        Step::LeaveTime => sys::kernel::error(errno).context("can't make a time namespace"),
+        Step::SetClocks => sys::kernel::error(errno).context("can't set the clocks of the time namespace"),
+    }
 }
 
 /// The name in `/proc/self/ns` (namespaces(7)).

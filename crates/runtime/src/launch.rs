@@ -4,7 +4,7 @@
 use crate::copy::copy;
 use crate::failure::Failure;
 use crate::init::{self, GO, Inherited, Payload, message};
-use crate::joins::Joined;
+use crate::joins::{self, Step};
 use crate::plan::{HookPlan, Plan, Text, UserNamespace};
 use crate::{sources, user_namespace};
 use error::{Error, Kind, Result, ResultExt};
@@ -96,7 +96,7 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
             listener: with.agent.map(|agent| (agent, &told)),
         },
     };
-    let child = clone_init(plan, with.cgroup, &report, &inherited)?;
+    let child = clone_init(plan, with.cgroup, &inherited)?;
     drop((child_report, sources));
     let heard = accompany(plan, &child, &report, &mut told, with.attend);
     let error = match heard {
@@ -110,49 +110,57 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     Err(reap(child.pid, error))
 }
 
-/// Enters what the plan joins, clones, and comes back.
-fn clone_init(
-    plan: &Plan,
-    cgroup: Option<BorrowedFd<'_>>,
-    report: &OwnedFd,
-    inherited: &Inherited<'_>,
-) -> Result<Child> {
-    let _joined = Joined::enter(plan)?;
+/// Makes the init at once, or from where the plan's namespaces are joined.
+fn clone_init(plan: &Plan, cgroup: Option<BorrowedFd<'_>>, inherited: &Inherited<'_>) -> Result<Child> {
+    let steps = joins::open(plan)?;
     let what = Clone3 { namespaces: plan.namespaces, cgroup, sibling: false };
-    match &plan.user_namespace {
-        UserNamespace::Joined(path) => clone_in(&open_namespace(path)?, what, plan, report, inherited),
-        _ => copy(what, || init::run(plan, inherited)).map_err(refused),
+    if steps.is_empty() {
+        return copy(what, || init::run(plan, inherited)).map_err(refused);
     }
+    clone_between(&steps, what, plan, inherited)
 }
 
-/// An existing user namespace must own the new ones: a child enters it and makes the init as its sibling, our child.
-fn clone_in(
-    namespace: &OwnedFd,
-    what: Clone3<'_>,
-    plan: &Plan,
-    report: &OwnedFd,
-    inherited: &Inherited<'_>,
-) -> Result<Child> {
+/// A child takes the steps and makes the init as its sibling, our child. It says the init's id, or which step failed.
+fn clone_between(steps: &[Step], what: Clone3<'_>, plan: &Plan, inherited: &Inherited<'_>) -> Result<Child> {
+    // One of its own: on the other the init may speak first.
+    let (ear, mouth) = sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let child = copy(Clone3 { namespaces: 0, ..what }, || {
-        let made = sys::process::enter_namespaces(namespace, sys::process::namespace::USER)
-            .and_then(|()| copy(Clone3 { cgroup: None, sibling: true, ..what }, || init::run(plan, inherited)));
-        tell_pid(made, inherited.payload.report)
+        let failed = steps.iter().enumerate().find_map(|(index, step)| Some((index, joins::take(step, plan).err()?)));
+        let make = || copy(Clone3 { cgroup: None, sibling: true, ..what }, || init::run(plan, inherited));
+        match failed.map_or_else(|| make().map_err(|errno| (steps.len(), errno)), Err) {
+            Ok(init) => tell(&mouth, init.pid.as_raw_nonzero().get(), 0),
+            Err((index, errno)) => tell(&mouth, -1 - i32::try_from(index).unwrap_or(0), errno.raw_os_error()),
+        }
     })
     .map_err(refused)?;
-    let status = rustix::io::retry_on_intr(|| waitpid(Some(child.pid), WaitOptions::empty()));
-    let code = status.ok().flatten().and_then(|(_, status)| status.exit_status()).unwrap_or(255);
-    if code != 0 {
-        return Err(refused(Errno::from_raw_os_error(code)));
-    }
-    let mut pid = [0; 4];
-    sys::socket::receive(report, &mut pid, RecvFlags::empty())
-        .map_err(std::io::Error::from)
-        .context(|| "can't hear from the container's init")?;
-    let pid = Pid::from_raw(i32::from_ne_bytes(pid)).ok_or_else(killed)?;
+    // Then it has said all it had to say. It is our child, so there is nothing that could fail.
+    let _ = rustix::io::retry_on_intr(|| waitpid(Some(child.pid), WaitOptions::empty()));
+    let (number, errno) = hear_between(&ear).ok_or_else(killed)?;
+    let Some(pid) = (number > 0).then(|| Pid::from_raw(number)).flatten() else {
+        let (index, errno) = (usize::try_from(-1 - number).unwrap_or_default(), Errno::from_raw_os_error(errno));
+        return Err(steps.get(index).map_or_else(|| refused(errno), |step| joins::explain(step, index, errno, plan)));
+    };
     let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty())
         .map_err(std::io::Error::from)
         .context(|| "can't watch the container's init")?;
     Ok(Child { pid, pidfd })
+}
+
+/// The last act of the process between.
+fn tell(mouth: &OwnedFd, number: i32, errno: i32) -> ! {
+    let words = [number.to_ne_bytes(), errno.to_ne_bytes()];
+    let parts = [IoSlice::new(&words[0]), IoSlice::new(&words[1])];
+    // Nobody is left to be told if this fails.
+    let _ = sys::socket::send(mouth, &parts, None, SendFlags::empty());
+    sys::process::exit_now(0)
+}
+
+/// `None`: it was killed before it could say anything.
+fn hear_between(ear: &OwnedFd) -> Option<(i32, i32)> {
+    let mut words = [0; 8];
+    let (length, _) = sys::socket::receive(ear, &mut words, RecvFlags::DONTWAIT).ok()?;
+    let [a, b, c, d, e, f, g, h] = words;
+    (length == words.len()).then(|| (i32::from_ne_bytes([a, b, c, d]), i32::from_ne_bytes([e, f, g, h])))
 }
 
 /// The end of a child that made a sibling: says which, or why not.
