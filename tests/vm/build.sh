@@ -69,6 +69,13 @@ chroot "$1" systemctl mask --quiet \
     getty@.service apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer \
     e2scrub_reap.service fstrim.timer systemd-tmpfiles-clean.timer systemd-ask-password-console.path \
     systemd-ask-password-wall.path systemd-initctl.socket
+# Generators make units of files that this machine hasn't.
+for kind in system user; do
+    mkdir -p "$1/etc/systemd/$kind-generators"
+    for generator in "$1/usr/lib/systemd/$kind-generators"/*; do
+        if [ -e "$generator" ]; then ln -s /dev/null "$1/etc/systemd/$kind-generators/${generator##*/}"; fi
+    done
+done
 chroot "$1" systemctl set-default --quiet multi-user.target
 chroot "$1" systemctl enable --quiet isolazi-tests.service
 : >"$1/etc/fstab"

@@ -79,7 +79,7 @@ bundle() {
     {"destination": "/proc", "type": "proc", "source": "proc"},
     {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "strictatime", "mode=755"]},
     {"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro", "nosuid", "noexec", "nodev"]},
-    {"destination": "/script", "type": "bind", "source": "$T/bundle/script", "options": ["bind", "ro"]}
+    {"destination": "/script", "type": "bind", "source": "$T/bundle/script", "options": ["bind", "ro", "nosuid", "nodev"]}
   ],
   "linux": {
     ${CGROUP:+\"cgroupsPath\": \"$CGROUP\",} $users

@@ -2,6 +2,7 @@
 # Runs inside the virtual machine: every function test_* of *.test, each in a shell of its own, and counts.
 # `runtime` holds the OCI runtime's command line, `only` parts of the names of the tests to run.
 set -u
+LIMIT=60 # seconds a test may take; usual are two to four, or three times that beside other work
 cd "$(dirname "$0")" || exit 1
 mkdir /run/t
 chmod 755 /run/t
@@ -21,7 +22,7 @@ for file in *.test; do
     for test in $(sed -n 's/^\(test_[a-z0-9_]*\)() .*/\1/p' "$file"); do
         if ! wanted "$test"; then continue; fi
         began=$(cut -d' ' -f1 /proc/uptime)
-        if timeout --kill-after=5 120 sh -eu lib.sh "$file" "$test" >"/run/t/$test.log" 2>&1 </dev/null; then
+        if timeout --kill-after=5 "$LIMIT" sh -eu lib.sh "$file" "$test" >"/run/t/$test.log" 2>&1 </dev/null; then
             passed=$((passed + 1)) word=ok
         else
             failed=$((failed + 1)) word=FAILED
