@@ -5,7 +5,7 @@
 //! install.sh -> build.sh -> cargo build --release -> files.tar -> qemu -> `N passed, N failed`
 //!
 //! nvme0n1   root.img     the system; what a run writes to it is lost with the machine
-//! nvme1n1   files.tar    tests/vm/guest, the binary, the names of the tests to run
+//! nvme0n2   files.tar    tests/vm/guest, the binary, the names of the tests to run
 //! hvc0      stdout       what the tests say, read here
 //! ttyS0     console.log  what kernel and systemd say, shown if there is no result
 //! ```
@@ -97,22 +97,23 @@ struct Machine {
 
 impl Machine {
     fn start(folder: &Path, console: &Path) -> Result<Self> {
-        let disk = |name: &str, file: &str| {
+        // One controller with two disks: of two controllers the kernel finds now this one, now that one first.
+        let disk = |number: u32, file: &str| {
             let path = folder.join(file);
             // qemu takes a comma for the end of a value, unless it is doubled.
             let path = path.to_string_lossy().replace(',', ",,");
             [
                 "-drive".to_owned(),
-                format!("file={path},format=raw,if=none,id={name},snapshot=on"),
+                format!("file={path},format=raw,if=none,id=disk{number},snapshot=on"),
                 "-device".to_owned(),
-                format!("nvme,drive={name},serial={name}"),
+                format!("nvme-ns,bus=disks,drive=disk{number},nsid={number}"),
             ]
         };
         let mut qemu = command("setpriv");
         qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         qemu.args(["-machine", "q35", "-smp", PROCESSORS, "-m", MEMORY, "-nodefaults", "-no-user-config"]);
         qemu.args(["-display", "none", "-no-reboot", "-append", KERNEL, "-kernel"]).arg(folder.join("vmlinux"));
-        qemu.args(disk("root", "root.img")).args(disk("files", "files.tar"));
+        qemu.args(["-device", "nvme,id=disks,serial=disks"]).args(disk(1, "root.img")).args(disk(2, "files.tar"));
         qemu.args(["-device", "virtio-serial-pci", "-chardev", "stdio,id=out,signal=off"]);
         qemu.args(["-device", "virtconsole,chardev=out", "-chardev"]);
         qemu.arg(format!("file,id=console,path={}", console.to_string_lossy().replace(',', ",,")));

@@ -6,7 +6,7 @@ RUNTIME=$(cat runtime)
 T=/run/t/$NAME
 # What a test may set before `bundle`.
 DRIVER=                # --systemd-cgroup
-AS=                    # `delegated` or `undelegated`: as the ordinary user
+AS=                    # `delegated`, `undelegated` or `bare`: as the ordinary user
 CGROUP=/vm/$NAME       # linux.cgroupsPath
 RESOURCES={}           # linux.resources
 NAMESPACES='pid mount ipc uts cgroup'
@@ -59,7 +59,7 @@ bundle() {
     users=
     namespaces=
     for name in $NAMESPACES; do namespaces="$namespaces{\"type\":\"$name\"},"; done
-    if [ -n "$AS" ]; then
+    if [ "$AS" = bare ]; then
         namespaces="$namespaces{\"type\":\"user\"},"
         users='"uidMappings":[{"containerID":0,"hostID":1000,"size":1},{"containerID":1,"hostID":100000,"size":65535}],
             "gidMappings":[{"containerID":0,"hostID":1000,"size":1},{"containerID":1,"hostID":100000,"size":65535}],'
@@ -113,8 +113,9 @@ value() { cat "$C/$1"; }
 status() { rt state "$NAME" | tr -d ' \n' | sed 's/.*"status":"\([a-z]*\)".*/\1/'; }
 
 # property NAME [UNIT]: of the container's scope.
-property() { $AS systemctl $USER_MANAGER show --value --property="$1" "${2:-$UNIT}"; }
+property() { $MANAGER_OF systemctl $USER_MANAGER show --value --property="$1" "${2:-$UNIT}"; }
 USER_MANAGER=
+MANAGER_OF=
 UNIT=
 
 # scope: from here on the container lives in a scope of systemd.
@@ -129,18 +130,24 @@ as_user() {
         DBUS_SESSION_BUS_ADDRESS=unix:path=/run/user/1000/bus "$@"
 }
 
-# delegated COMMAND...: as the ordinary user, in a service of the user's systemd.
-delegated() { as_user systemd-run --user --pipe --wait --quiet --collect --property=Delegate=yes -- "$@"; }
+# bare COMMAND...: as the ordinary user, in a service of the user's systemd.
+bare() { as_user systemd-run --user --pipe --wait --quiet --collect --property=Delegate=yes -- "$@"; }
 
-# undelegated COMMAND...: as the ordinary user, in a cgroup that belongs to root.
-undelegated() { as_user "$@"; }
+# In a user namespace as the engines make it: root there, with the user's other ids.
+MAPPED='unshare --user --map-root-user --map-auto --mount --'
+
+# delegated COMMAND...: the same in a user namespace of that user.
+delegated() { bare $MAPPED "$@"; }
+
+# undelegated COMMAND...: also, but in a cgroup that belongs to the machine's root.
+undelegated() { as_user $MAPPED "$@"; }
 
 # Whatever the test left running goes; a test that passed has to have left no cgroup.
 tidy_up() {
     code=$?
     set +e
     if [ "$code" -ne 0 ]; then echo "exit code $code"; fi
-    if [ "$code" -ne 0 ] && [ -n "$UNIT" ]; then $AS systemctl $USER_MANAGER --no-pager status "$UNIT"; fi
+    if [ "$code" -ne 0 ] && [ -n "$UNIT" ]; then $MANAGER_OF systemctl $USER_MANAGER --no-pager status "$UNIT"; fi
     if [ -d "$T/state/$NAME" ]; then rt delete --force "$NAME"; fi
     left=$(find /sys/fs/cgroup -depth -type d -path "*$NAME*")
     if [ -n "$left" ]; then

@@ -6,7 +6,7 @@ LIMIT=60 # seconds a test may take; usual are two to four, or three times that b
 cd "$(dirname "$0")" || exit 1
 mkdir /run/t
 chmod 755 /run/t
-insmod /lib/modules/overlay.ko
+busybox insmod /lib/modules/overlay.ko
 ./rootfs.sh /run/t/rootfs >/run/t/setup.log 2>&1 || { cat /run/t/setup.log; exit 1; }
 
 wanted() {
