@@ -125,7 +125,12 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     give_up(report, failure) // whoever started it listens now, not the launcher
 }
 
-fn last_steps(plan: &Plan, inherited: &Inherited<'_>, payload: &Payload<'_>, labels: &process::Labels) -> Done<Infallible> {
+fn last_steps(
+    plan: &Plan,
+    inherited: &Inherited<'_>,
+    payload: &Payload<'_>,
+    labels: &process::Labels,
+) -> Done<Infallible> {
     hooks::call(&plan.start_container_hooks, inherited.start_container_hooks, inherited, 1)?;
     process::execute(&plan.process, payload, labels)
 }
