@@ -4,9 +4,13 @@
 mod common;
 
 use common::bundle::Bundle;
-use common::{container, with};
+use common::{container, end, with};
 use oci::runtime::{State, Status};
+use runtime::container::Create;
 use serde_json::{Value, json};
+use std::io::Read;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
 
 /// What a hook wrote down.
 fn heard(bundle: &Bundle, name: &str) -> State {
@@ -64,8 +68,8 @@ fn hooks_of_the_runtime_read_where_the_container_is_in_its_life() {
 fn a_terminal_that_the_caller_relays_adds_no_carriage_returns() {
     let document =
         with(container("echo one; echo two; read word; echo \"<$word>\""), &json!({"process": {"terminal": true}}));
-    let bundle = Bundle::new("lines", &document);
-    let mut running = bundle.runtime.run(&bundle.what()).unwrap();
+    let bundle = Bundle::new(&document);
+    let mut running = bundle.runtime.run(&bundle.plain(), &mut Vec::new()).unwrap();
     let mut console = std::fs::File::from(running.console.take().unwrap());
     // A key is still a key: what is typed ends with the carriage return that the key sends.
     std::io::Write::write_all(&mut console, b"three\r").unwrap();
@@ -76,4 +80,45 @@ fn a_terminal_that_the_caller_relays_adds_no_carriage_returns() {
     let text = String::from_utf8(text).unwrap();
     assert!(text.contains("one\ntwo\n") && text.ends_with("<three>\n"), "{text:?}");
     bundle.runtime.delete(&bundle.id, false).unwrap();
+}
+
+/// Sends its argument to `$NOTIFY_SOCKET`, as sd_notify(3) does, and waits until it is killed.
+const NOTIFY: &str = r#"
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+int main(int argc, char **argv) {
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    strncpy(address.sun_path, getenv("NOTIFY_SOCKET"), sizeof address.sun_path - 1);
+    int socket_ = socket(AF_UNIX, SOCK_DGRAM, 0);
+    for (int i = 1; i < argc; i++)
+        if (sendto(socket_, argv[i], strlen(argv[i]), 0, (void *)&address, sizeof address) < 0) return 1;
+    pause();
+}
+"#;
+
+#[test]
+fn a_service_manager_hears_that_the_payload_is_ready_and_nothing_else() {
+    let bundle = Bundle::new(&with(
+        container(""),
+        &json!({"process": {"args": ["notify", "STATUS=begins", "MAINPID=1\nREADY=1"], "user": {"uid": 7, "gid": 7}}}),
+    ));
+    bundle.room.build("notify", NOTIFY);
+    let path = bundle.room.dir.join("manager");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    bundle.runtime.create(&Create { notify_socket: Some(&path), ..bundle.plain() }).unwrap();
+    assert!(bundle.start().unwrap().is_empty());
+    let mut heard = [0; 64];
+    let length = manager.recv(&mut heard).unwrap();
+    assert_eq!(&heard[..length], b"READY=1\n");
+    assert_eq!(bundle.state().status, Status::Running);
+    // One that ends without a word ends the wait, too.
+    bundle.runtime.delete(&bundle.id, true).unwrap();
+    bundle.configure(&container("true"));
+    let mut warnings = Vec::new();
+    let running = bundle.runtime.run(&Create { notify_socket: Some(&path), ..bundle.plain() }, &mut warnings).unwrap();
+    assert_eq!((end(&running), warnings), (0, Vec::new()));
 }

@@ -20,7 +20,7 @@ pub struct Bundle {
 impl Bundle {
     pub fn new(document: &Value) -> Self {
         let room = Room::new();
-        let runtime = Runtime { root: room.dir.join("containers"), systemd_cgroup: false };
+        let runtime = Runtime { root: room.dir.join("containers"), systemd: None };
         let id = room.dir.file_name().unwrap().to_str().unwrap().to_owned();
         let bundle = Self { room, runtime, id };
         bundle.configure(document);
