@@ -73,7 +73,7 @@ impl Counting {
         let document = with(add_mounts(container(COUNT), &[bind(&shared, "/mnt/shared")]), &masked);
         let document = with(document, patch);
         let images = room.dir.join("images");
-        let descriptors = [null_name(), String::new(), String::new()].into();
+        let descriptors = vec![null_name(), String::new(), String::new(), "/dev/null".to_owned()];
         Self { room, document, images, descriptors, cgroup: None }
     }
 
@@ -122,6 +122,7 @@ impl Counting {
         let name = |fd: i32| std::fs::read_link(format!("/proc/{}/fd/{fd}", running.pid.as_raw_nonzero())).unwrap();
         self.descriptors = (0..3).map(|fd| name(fd).to_str().unwrap().to_owned()).collect();
         self.descriptors[0] = null_name();
+        self.descriptors.extend(["/dev/null", "", ""].map(String::from));
         let running = Alive(Some(running));
         self.wait_for(1);
         (running, output)

@@ -11,7 +11,7 @@ use crate::Running;
 use crate::cgroup::Cgroup;
 use error::{Error, Result, ResultExt};
 use oci::runtime::Spec;
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::path::Path;
@@ -105,17 +105,13 @@ fn show_root(what: &Restoring<'_>) -> Result<()> {
 
 /// Descriptors that CRIU gets: our standard ones for those that led out of the container, and namespaces to join.
 fn give(spec: &Spec, names: &[String], message: &mut Message) -> Result<Vec<OwnedFd>> {
-    let words = || "can't copy a descriptor for criu";
-    let copy = |fd: BorrowedFd<'_>| rustix::io::dup(fd).map_err(std::io::Error::from).context(words);
     let mut given = Vec::new();
-    let ours = [rustix::stdio::stdin(), rustix::stdio::stdout(), rustix::stdio::stderr()];
-    for (name, fd) in names.iter().zip(ours).filter(|(name, _)| descriptors::is_replaced(name)) {
-        let fd = copy(fd)?;
+    for (name, fd) in descriptors::replacements(names)? {
         message.numbered(field::INHERIT_FD, name, number_of(&fd));
         given.push(fd);
     }
     for (key, fd) in namespaces::join(spec, message)? {
-        let fd = copy(fd.as_fd())?;
+        let fd = rustix::io::dup(&fd).map_err(std::io::Error::from).context(|| "can't copy a descriptor for criu")?;
         message.numbered(field::INHERIT_FD, key, number_of(&fd));
         given.push(fd);
     }
