@@ -345,3 +345,30 @@ fn a_failure_has_crius_words_and_the_place_of_its_log() {
     let error = counting.restore(&criu, &mut |_| Ok(())).map(drop).unwrap_err();
     assert_eq!((error.kind, error.messages[0].as_str()), (Kind::Denied, "can't restore the container"));
 }
+
+#[test]
+fn mounts_below_a_bind_mount_come_back_with_it() {
+    let Some(criu) = criu() else { return };
+    // In a mount namespace of the test's own.
+    let test = || {
+        sys::process::leave_namespaces(sys::process::namespace::MOUNT).unwrap();
+        let top = std::fs::File::open("/").unwrap();
+        sys::mount::set_attributes(&top, 0, 0, sys::mount::propagation::PRIVATE, true).unwrap();
+        let mut counting = Counting::new(&json!({}));
+        let below = counting.room.dir.join("shared/below");
+        std::fs::create_dir(&below).unwrap();
+        let tmpfs = sys::mount::new_mount(c"tmpfs", 0).unwrap();
+        let flags = rustix::mount::MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
+        rustix::mount::move_mount(&tmpfs, c"", rustix::fs::CWD, &below, flags).unwrap();
+        std::fs::write(below.join("word"), "below").unwrap();
+        let (running, _output) = counting.start();
+        counting.dump(&criu, &running, Dump::default()).unwrap();
+        assert_eq!(end(&running), 137);
+        drop(running);
+        let running = counting.restore(&criu, &mut |_| Ok(())).unwrap();
+        assert_eq!(counting.look(&running, "mnt/shared/below/word"), b"below");
+        running.kill();
+        rustix::mount::unmount(&below, rustix::mount::UnmountFlags::DETACH).unwrap();
+    };
+    std::thread::scope(|scope| scope.spawn(test).join().unwrap());
+}

@@ -121,7 +121,7 @@ impl Mount {
 }
 
 /// Space, tab, newline and backslash are written as `\040` and so on.
-fn unescape(text: &str) -> String {
+pub(crate) fn unescape(text: &str) -> String {
     let mut parts = text.split('\\');
     let mut plain = parts.next().unwrap_or_default().to_owned();
     for part in parts {

@@ -33,6 +33,7 @@ pub mod stats;
 mod systemd;
 mod update;
 
+pub(crate) use hierarchies::unescape;
 pub use hierarchies::{Hierarchies, Hierarchy};
 pub use limits::{Refusal, Write};
 pub use make::{Cgroup, make, make_around, may_make};

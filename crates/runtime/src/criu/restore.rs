@@ -74,7 +74,7 @@ fn restore_here(criu: &Criu, what: Restoring<'_>, options: &Restore) -> Result<R
     let mut message = common(what.spec, &options.common, LOG, what.cgroup.is_some());
     folders.name(&mut message);
     let given = give(what.spec, &names, &mut message)?;
-    say(&what, options, &mut message);
+    say(&what, options, &mut message)?;
     let conversation = Conversation::begin(criu, given)?;
     let mut console = None;
     let answer = in_cgroup(&what, &conversation, &mut message).and_then(|()| {
@@ -118,7 +118,7 @@ fn give(spec: &Spec, names: &[String], message: &mut Message) -> Result<Vec<Owne
     Ok(given)
 }
 
-fn say(what: &Restoring<'_>, options: &Restore, message: &mut Message) {
+fn say(what: &Restoring<'_>, options: &Restore, message: &mut Message) -> Result<()> {
     message.text(field::ROOT, &what.rootfs.to_string_lossy());
     // Our child, so that its end can be waited for.
     message.flag(field::RESTORE_SIBLING, true);
@@ -131,7 +131,7 @@ fn say(what: &Restoring<'_>, options: &Restore, message: &mut Message) {
         message.text(field::LSM_MOUNT_CONTEXT, context);
     }
     let places = what.cgroup.map_or(&[][..], |cgroup| &cgroup.paths().places);
-    mounts::provide(what.spec, what.bundle, places, message);
+    mounts::provide(what.spec, what.bundle, places, message)
 }
 
 /// What CRIU restores begins where it is itself, and has its cgroups below that.

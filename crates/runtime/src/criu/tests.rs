@@ -159,7 +159,7 @@ fn mounts_from_outside_have_a_source_again() {
     use crate::cgroup::Version;
     let v1 = [place(Version::V1, "/sys/fs/cgroup/memory"), place(Version::V2, "/sys/fs/cgroup/unified")];
     let mut message = Message::default();
-    mounts::provide(&document, "/bundle".as_ref(), &v1, &mut message);
+    mounts::provide(&document, "/bundle".as_ref(), &v1, &mut message).unwrap();
     let all = shown(&message);
     let wanted = [
         "23={/b /bundle/data}",
@@ -172,7 +172,7 @@ fn mounts_from_outside_have_a_source_again() {
     assert_eq!(all[..6], wanted);
     assert_eq!(all.len(), 11);
     let mut message = Message::default();
-    mounts::provide(&document, "/bundle".as_ref(), &[place(Version::V2, "/sys/fs/cgroup")], &mut message);
+    mounts::provide(&document, "/bundle".as_ref(), &[place(Version::V2, "/sys/fs/cgroup")], &mut message).unwrap();
     assert_eq!(shown(&message)[2], "23={/sys/fs/cgroup /sys/fs/cgroup/c1}");
 }
 
