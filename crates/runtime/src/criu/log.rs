@@ -19,14 +19,22 @@ const MAX_CHARS: usize = 300;
 /// (00.012345) Error (criu/mount.c:1088): mnt: Mount 12 ./data is unreachable
 /// ```
 pub(super) fn cause(log: &str) -> Option<String> {
-    let errors = log.lines().filter_map(|line| line.split_once("Error (").map(|(_, error)| error));
-    // Whatever is cut off is better than nothing.
-    let texts = errors.map(|error| error.split_once("): ").map_or(error, |(_, text)| text).trim());
-    let telling = texts.take_while(|text| !text.ends_with("FAILED.")).filter(|text| !says_nothing(text));
+    let telling = errors(log).take_while(|text| !text.ends_with("FAILED.")).filter(|text| !says_nothing(text));
     let mut causes: Vec<&str> = telling.take(MAX_ERRORS).collect();
     causes.dedup();
     let shortened: String = causes.join("; ").chars().take(MAX_CHARS).collect();
     (!shortened.is_empty()).then_some(shortened)
+}
+
+/// The first of them: where nothing was begun yet, all others follow from it.
+pub(super) fn first_cause(log: &str) -> Option<String> {
+    errors(log).find(|text| !text.is_empty()).map(|text| text.chars().take(MAX_CHARS).collect())
+}
+
+fn errors(log: &str) -> impl Iterator<Item = &str> {
+    let errors = log.lines().filter_map(|line| line.split_once("Error (").map(|(_, error)| error));
+    // Whatever is cut off is better than nothing.
+    errors.map(|error| error.split_once("): ").map_or(error, |(_, text)| text).trim())
 }
 
 /// A consequence of another error; or the harmless wish for more open files.
@@ -74,6 +82,7 @@ mod tests {
         assert_eq!(cause("Error (criu/vdso.c:381): vdso: Un").as_deref(), Some("vdso: Un"));
         assert_eq!(cause("Error (criu/vdso.c").as_deref(), Some("criu/vdso.c"));
         assert_eq!(cause("all is well\n"), None);
+        assert_eq!(first_cause("all\n(1) Error (a.c:1): one\nError (b.c:1): two\n").as_deref(), Some("one"));
         let long = format!("Error (a.c:1): {}\n", "ä".repeat(1000)).repeat(5);
         assert_eq!(cause(&long).unwrap().chars().count(), MAX_CHARS);
     }

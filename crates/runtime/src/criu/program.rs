@@ -67,8 +67,8 @@ impl Criu {
     /// It looks at the kernel before anything else. What it misses it says best at the command line.
     fn does_not_work(&self, answer: &Answer) -> Error {
         let checked = Command::new(&self.program).arg("check").stdin(Stdio::null()).output();
-        let words = checked.ok().and_then(|output| log::cause(&String::from_utf8_lossy(&output.stderr)));
-        let why = words.or_else(|| log::cause(&answer.words)).unwrap_or_else(|| "it does not say why".to_owned());
+        let words = checked.ok().and_then(|output| log::first_cause(&String::from_utf8_lossy(&output.stderr)));
+        let why = words.or_else(|| log::first_cause(&answer.words)).unwrap_or_else(|| "it does not say why".to_owned());
         let (major, minor) = self.version;
         Error::new(Failure::Unsupported, format!("criu {major}.{minor} does not work on this kernel: {why}"))
             .hint("`criu check` tells more; a kernel may be too new for it, or lack CONFIG_CHECKPOINT_RESTORE")
