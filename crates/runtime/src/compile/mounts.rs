@@ -33,6 +33,9 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// File systems that live in memory: for them it is the mount that is read-only, as their contents change anyway.
 const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay"];
 
+/// The longest value of a parameter (fsconfig(2): 256 with its NUL).
+const MAX_VALUE_BYTES: usize = 255;
+
 /// Private, with all below.
 pub(super) const PRIVATE: Propagation = Propagation { kind: propagation::PRIVATE, recursive: true };
 
@@ -152,6 +155,15 @@ impl Mounts<'_> {
         let fstype = mount.kind.as_str();
         let mut parameters = parsed.parameters;
         self.add_label(fstype, &mut parameters)?;
+        if fstype == "overlay" {
+            parameters = split_layers(parameters, &field("options"))?;
+        }
+        for (key, value) in &parameters {
+            if value.as_ref().is_some_and(|value| value.c().count_bytes() > MAX_VALUE_BYTES) {
+                let why = format!("the kernel takes no more than {MAX_VALUE_BYTES} bytes of `{}`", key.lossy());
+                return Err(invalid(&field("options"), &why));
+            }
+        }
         let (attributes, _) = parsed.attributes;
         if attributes & attribute::RDONLY != 0 && !VIRTUAL.contains(&fstype) {
             parameters.push((text("ro", &field("options"))?, None));
@@ -273,6 +285,42 @@ impl Mounts<'_> {
     }
 }
 
+/// An overlay's list of folders, one by one: a list is soon longer than what one parameter may have. (`lowerdir+` and
+/// `datadir+`, kernel 6.5; a list that is short enough works before, too.)
+fn split_layers(parameters: Vec<(Text, Option<Text>)>, field: &str) -> Result<Vec<(Text, Option<Text>)>> {
+    let mut split = Vec::with_capacity(parameters.len());
+    for (key, value) in parameters {
+        match value {
+            Some(list) if key.c() == c"lowerdir" && list.c().count_bytes() > MAX_VALUE_BYTES => {
+                for (key, folder) in layers(list.c().to_bytes()) {
+                    split.push((text(key, field)?, Some(text(folder, field)?)));
+                }
+            }
+            value => split.push((key, value)),
+        }
+    }
+    Ok(split)
+}
+
+/// `:` separates folders, `::` those that have data only, and `\` takes the meaning of the next byte away
+/// (Documentation/filesystems/overlayfs.rst of the kernel).
+fn layers(list: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
+    let mut layers = vec![("lowerdir+", Vec::new())];
+    let mut bytes = list.iter().copied().peekable();
+    while let Some(byte) = bytes.next() {
+        let folder = &mut layers.last_mut().expect("there is a first one").1;
+        match byte {
+            b'\\' => folder.extend(bytes.next()),
+            b':' => {
+                let has_data_only = bytes.next_if_eq(&b':').is_some();
+                layers.push((if has_data_only { "datadir+" } else { "lowerdir+" }, Vec::new()));
+            }
+            byte => folder.push(byte),
+        }
+    }
+    layers
+}
+
 /// Where a mount goes: without a slash at the beginning, too, as old documents write it (config.md, "Mounts"). Nothing but
 /// a few files may be mounted below `/proc`.
 fn target(destination: &str, field: &str) -> Result<Text> {
@@ -318,5 +366,22 @@ fn id_maps(mount: &Mount, parsed: &Options, namespaces: &Namespaces, index: usiz
         (None, _) => Ok(None),
         (Some(_), UserNamespace::New(maps)) => Ok(Some(SourceIdMap { maps: maps.clone(), recursive })),
         (Some(_), _) => Err(invalid(&field("options"), "`idmap` needs mappings, or those of a new user namespace")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_of_layers_is_split_where_the_kernel_would() {
+        for (list, expected) in [
+            (&b"/a"[..], vec![("lowerdir+", "/a")]),
+            (b"/a:/b\\:c", vec![("lowerdir+", "/a"), ("lowerdir+", "/b:c")]),
+            (b"/a\\\\::/d::/e", vec![("lowerdir+", "/a\\"), ("datadir+", "/d"), ("datadir+", "/e")]),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(key, folder)| (key, folder.as_bytes().to_vec())).collect();
+            assert_eq!(layers(list), expected);
+        }
     }
 }
