@@ -63,7 +63,7 @@ impl Runtime {
         let waits_for_start =
             until == Until::Created || !spec.hooks.poststart.is_empty() || what.notify_socket.is_some();
         let host = Host::read()?;
-        let root = open_root(&rootfs)?;
+        let root = open_root(&rootfs, &spec)?;
         let cgroups = self.plan_cgroups(&spec, what.id, &host)?;
         let home = home(&spec, &root);
         let notify_socket = what.notify_socket.map(notify::absolute).transpose()?;
@@ -164,12 +164,15 @@ pub(super) fn rootfs(spec: &Spec, bundle: &Path) -> Result<PathBuf> {
     path.canonicalize().context(|| format!("can't find the root file system `{}`", path.display()))
 }
 
-/// As a mount of its own, attached nowhere.
-pub(super) fn open_root(rootfs: &Path) -> Result<OwnedFd> {
+/// As a mount of its own, attached nowhere. What is mounted inside never reaches the host; what the host mounts there
+/// later comes in if the document wants a slave.
+pub(super) fn open_root(rootfs: &Path, spec: &Spec) -> Result<OwnedFd> {
+    let wanted = spec.linux.as_ref().map_or("", |linux| &linux.rootfs_propagation);
+    let kind = if wanted.ends_with("slave") { propagation::SLAVE } else { propagation::PRIVATE };
     let flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC | OpenTreeFlags::AT_RECURSIVE;
     let open = || {
         let root = open_tree(CWD, rootfs, flags)?;
-        sys::mount::set_attributes(&root, 0, 0, propagation::PRIVATE, true)?;
+        sys::mount::set_attributes(&root, 0, 0, kind, true)?;
         Ok(root)
     };
     open().map_err(sys::kernel::error).context(|| format!("can't open the root file system `{}`", rootfs.display()))

@@ -113,6 +113,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     root::switch(plan)?;
     let console = console::open_console(process, payload, true)?; // needs the container's own devpts
     root::hide(plan, inherited)?; // while still privileged
+    root::set_propagation(plan)?;
     process::take_stdio(process, payload, console)?;
     process::limit(process)?;
     process::enter_cwd(process)?; // made as root, before the root can become read-only

@@ -62,8 +62,12 @@ pub(super) fn switch(plan: &Plan) -> Done {
         }
         Err(errno) => return Err(errno).at(Stage::Root, 3),
     }
-    chdir(c"/").at(Stage::Root, 5)?;
-    // It could not be pivoted to while it was shared.
+    chdir(c"/").at(Stage::Root, 5)
+}
+
+/// The propagation that the plan says. The root could not be pivoted to while it was shared, nor anything below it be
+/// made read-only while it cannot be bound.
+pub(super) fn set_propagation(plan: &Plan) -> Done {
     let Propagation { kind, recursive } = plan.root.propagation;
     if kind == propagation::PRIVATE {
         return Ok(());
