@@ -47,6 +47,8 @@ pub(crate) enum Stage {
     Mask,
     /// Index of a read-only path.
     ReadonlyPath,
+    /// Mounts that become read-only.
+    Seal,
     /// The root becomes read-only.
     ReadonlyRoot,
     /// Standard input, output, error.
@@ -75,7 +77,7 @@ pub(crate) enum Stage {
     Exec,
 }
 
-const STAGES: [Stage; 28] = [
+const STAGES: [Stage; 29] = [
     Stage::Session,
     Stage::Launcher,
     Stage::Cgroup,
@@ -91,6 +93,7 @@ const STAGES: [Stage; 28] = [
     Stage::Console,
     Stage::Mask,
     Stage::ReadonlyPath,
+    Stage::Seal,
     Stage::ReadonlyRoot,
     Stage::Stdio,
     Stage::Rlimit,
@@ -154,6 +157,7 @@ impl Failure {
             Stage::Step => self.explain_step(plan),
             Stage::Mask => format!("can't mask `{}`", name(&plan.root.masked)),
             Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
+            Stage::Seal => format!("can't make `{}` read-only", name(&plan.root.sealed)),
             Stage::ReadonlyRoot => "can't make the root file system read-only".to_owned(),
             Stage::CreateContainerHook => {
                 format!("can't call the createContainer hook `{}`", hook(&plan.create_container_hooks))

@@ -157,6 +157,9 @@ pub struct RootPlan {
     pub label: Option<Text>,
     /// Made read-only; those absent are skipped.
     pub readonly_paths: Vec<Text>,
+    /// Mounts that become read-only once all that lies in them is made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sealed: Vec<Text>,
     /// The root itself becomes read-only, last.
     pub readonly: bool,
 }

@@ -178,6 +178,19 @@ fn a_destination_without_a_slash_starts_at_the_root() {
 }
 
 #[test]
+fn a_read_only_tmpfs_is_filled_first() {
+    let room = Room::new();
+    let script = "for dir in /dev /run; do (: > $dir/x) 2>/dev/null && echo wrote; done; echo a > /dev/null; ls /run";
+    let mut document = container(script);
+    document["mounts"][1]["options"].as_array_mut().unwrap().push(json!("ro"));
+    let mounts = [
+        json!({"destination": "/run", "type": "tmpfs", "source": "tmpfs", "options": ["ro", "mode=755"]}),
+        bind(&room.outside(), "/run/made"),
+    ];
+    assert_eq!(room.run(add_mounts(document, &mounts)).unwrap(), said("made\n"));
+}
+
+#[test]
 fn a_payload_dies_with_the_thread_that_launched_it() {
     let room = Room::new();
     let plan = room.compile(container("exec sleep 1000")).unwrap();

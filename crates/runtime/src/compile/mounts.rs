@@ -40,7 +40,8 @@ const MAX_VALUE_BYTES: usize = 255;
 pub(super) const PRIVATE: Propagation = Propagation { kind: propagation::PRIVATE, recursive: true };
 
 pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setting: &Setting<'_>) -> Result<RootPlan> {
-    let mut mounts = Mounts { sources: Vec::new(), steps: Vec::new(), label: None, namespaces, setting };
+    let mut mounts =
+        Mounts { sources: Vec::new(), steps: Vec::new(), sealed: Vec::new(), label: None, namespaces, setting };
     if !linux.mount_label.is_empty() {
         if !setting.host.selinux {
             return Err(unsupported("linux.mountLabel", "SELinux is not enabled on this machine"));
@@ -53,7 +54,7 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
     if let Some(folder) = setting.notify_folder {
         mounts.notify_folder(folder)?;
     }
-    let Mounts { mut sources, mut steps, label, .. } = mounts;
+    let Mounts { mut sources, mut steps, sealed, label, .. } = mounts;
     devices::add(linux, namespaces, setting, &mut sources, &mut steps)?;
     let null_source = devices::add_source(&mut sources, text("/dev/null", "devices")?);
     Ok(RootPlan {
@@ -70,6 +71,7 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
         masked: insides(&linux.masked_paths, "linux.maskedPaths")?,
         label,
         readonly_paths: insides(&linux.readonly_paths, "linux.readonlyPaths")?,
+        sealed,
         readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
     })
 }
@@ -82,6 +84,7 @@ pub(super) fn plain_source(content: Content) -> Source {
 struct Mounts<'a> {
     sources: Vec<Source>,
     steps: Vec<FsStep>,
+    sealed: Vec<Text>,
     label: Option<Text>,
     namespaces: &'a Namespaces,
     setting: &'a Setting<'a>,
@@ -150,10 +153,10 @@ impl Mounts<'_> {
         Ok(())
     }
 
-    fn file_system(&mut self, mount: &Mount, parsed: Options, target: Text, index: usize) -> Result<()> {
+    fn file_system(&mut self, mount: &Mount, mut parsed: Options, target: Text, index: usize) -> Result<()> {
         let field = |name: &str| format!("mounts[{index}].{name}");
         let fstype = mount.kind.as_str();
-        let mut parameters = parsed.parameters;
+        let mut parameters = std::mem::take(&mut parsed.parameters);
         self.add_label(fstype, &mut parameters)?;
         if fstype == "overlay" {
             parameters = split_layers(parameters, &field("options"))?;
@@ -163,6 +166,11 @@ impl Mounts<'_> {
                 let why = format!("the kernel takes no more than {MAX_VALUE_BYTES} bytes of `{}`", key.lossy());
                 return Err(invalid(&field("options"), &why));
             }
+        }
+        if fstype == "tmpfs" && parsed.attributes.0 & attribute::RDONLY != 0 {
+            // Devices, the places of other mounts and the console are still to be made in it.
+            parsed.attributes.0 &= !attribute::RDONLY;
+            self.sealed.push(target.clone());
         }
         let (attributes, _) = parsed.attributes;
         if attributes & attribute::RDONLY != 0 && !VIRTUAL.contains(&fstype) {

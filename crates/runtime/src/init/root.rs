@@ -130,6 +130,10 @@ pub(super) fn hide(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     for (index, path) in plan.root.readonly_paths.iter().enumerate() {
         ignore_absent(remount_readonly(path)).at(Stage::ReadonlyPath, index)?;
     }
+    for (index, path) in plan.root.sealed.iter().enumerate() {
+        let change = |place| set_attributes(place, attribute::RDONLY, 0, 0, false);
+        open(path.c(), OFlags::PATH).and_then(change).at(Stage::Seal, index)?;
+    }
     if plan.root.masked.is_empty() {
         return Ok(());
     }
