@@ -233,3 +233,27 @@ fn a_paused_container_gets_signals_when_it_goes_on() {
         assert_eq!(shell.wait().code(), Some(7));
     }
 }
+
+#[test]
+fn nothing_is_started_in_a_frozen_cgroup() {
+    for (hierarchies, file, frozen, thawed) in
+        [(only_v2(), "cgroup.freeze", "1", "0"), (freezers_of_v1(), "freezer.state", "FROZEN", "THAWED")]
+    {
+        let group = Group::new(&hierarchies, json!({}));
+        let place = &group.paths.places[0];
+        let path = format!("/{}", place.dir.display());
+        let again = || make(&plan(&hierarchies, &path, "id", &resources(json!({})), Driver::Cgroupfs).unwrap());
+        std::fs::write(place.path().join(file), frozen).unwrap();
+        let error = again().unwrap_err();
+        assert_eq!(error.kind, error::Kind::Conflict);
+        assert!(error.to_string().ends_with("it exists and is frozen"), "{error}");
+        std::fs::write(place.path().join(file), thawed).unwrap();
+        again().unwrap().keep();
+    }
+}
+
+fn freezers_of_v1() -> Hierarchies {
+    let mut hierarchies = only_v1();
+    hierarchies.v1.retain(|one| one.controllers == ["freezer"]);
+    hierarchies
+}

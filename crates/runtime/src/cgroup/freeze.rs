@@ -21,6 +21,18 @@ enum Freezer {
     V2(Dir),
 }
 
+/// Is this cgroup frozen, by itself or by one above it? Hierarchies that cannot freeze have neither file.
+pub(super) fn is_frozen(dir: &Dir) -> Result<bool> {
+    for (file, line) in [("cgroup.events", "frozen 1"), ("freezer.state", "FROZEN")] {
+        match dir.read(file) {
+            Ok(text) if text.lines().any(|found| found == line) => return Ok(true),
+            Ok(_) | Err(Errno::NOENT) => {}
+            Err(errno) => return Err(std::io::Error::from(errno)).context(|| "can't see whether a cgroup is frozen"),
+        }
+    }
+    Ok(false)
+}
+
 impl Paths {
     /// Freezes all processes and waits until they rest.
     pub fn freeze(&self) -> Result<()> {

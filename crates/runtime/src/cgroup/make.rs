@@ -4,7 +4,7 @@ use super::dir::{self, Dir};
 use super::paths::Paths;
 use super::place::Version;
 use super::plan::{CgroupPlan, Group};
-use super::{apply, enable, remove, systemd};
+use super::{apply, enable, freeze, remove, systemd};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{BorrowedFd, OwnedFd};
 use rustix::fs::{Access, AtFlags, CWD, Mode, OFlags, accessat, openat};
@@ -98,8 +98,15 @@ fn directory(group: &Group, made: &mut Vec<PathBuf>) -> Result<Dir> {
     let before = made.len();
     dir::make(&group.place.mount, &path, made).map_err(std::io::Error::from).context(words)?;
     let dir = Dir::open(&path).map_err(std::io::Error::from).context(words)?;
-    if made.len() == before && !dir.text("cgroup.procs")?.is_empty() {
-        return Err(Error::new(Kind::Conflict, "it exists and processes are in it").context(words()));
+    if made.len() == before {
+        let conflict = |what| Err(Error::new(Kind::Conflict, what).context(words()));
+        if !dir.text("cgroup.procs")?.is_empty() {
+            return conflict("it exists and processes are in it");
+        }
+        // A process that comes into it would rest at once, and we would wait for it without end.
+        if freeze::is_frozen(&dir)? {
+            return conflict("it exists and is frozen");
+        }
     }
     Ok(dir)
 }
