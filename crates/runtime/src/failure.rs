@@ -204,7 +204,8 @@ impl Failure {
             Stage::Label => {
                 let label = [&plan.apparmor, &plan.selinux].get(index).and_then(|label| label.as_ref());
                 let what = if index == 0 { "the AppArmor profile" } else { "the SELinux label" };
-                format!("can't set {what} `{}`", label.map_or_else(Default::default, Text::lossy))
+                let label = label.map_or_else(Default::default, Text::lossy);
+                format!("can't set {what} `{}`", label.trim_start_matches("exec "))
             }
             Stage::Capabilities => "can't set the capabilities".to_owned(),
             Stage::NoNewPrivileges => "can't forbid new privileges".to_owned(),

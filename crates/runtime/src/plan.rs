@@ -334,7 +334,7 @@ pub struct ProcessPlan {
     /// Processors (sched_setaffinity(2)) before and after the cgroup is joined; only an exec has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub affinity: Option<(CpuSet, CpuSet)>,
-    /// AppArmor profile at exec.
+    /// AppArmor profile at exec, as it is written to the kernel: `exec NAME`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub apparmor: Option<Text>,
     /// SELinux context at exec.

@@ -272,8 +272,9 @@ fn labels(process: &Process, host: &Host) -> Result<(Option<Text>, Option<Text>)
         "unconfined" if !host.apparmor => "",
         profile => profile,
     };
+    let profile = if profile.is_empty() { String::new() } else { format!("exec {profile}") };
     Ok((
-        label(profile, host.apparmor, "process.apparmorProfile", "AppArmor")?,
+        label(&profile, host.apparmor, "process.apparmorProfile", "AppArmor")?,
         label(&process.selinux_label, host.selinux, "process.selinuxLabel", "SELinux")?,
     ))
 }

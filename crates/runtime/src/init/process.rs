@@ -16,7 +16,6 @@ use rustix::thread::{
 };
 use std::convert::Infallible;
 use std::ffi::CStr;
-use std::io::IoSlice;
 use sys::process::namespace;
 use sys::schedule;
 
@@ -125,8 +124,8 @@ pub(super) fn open_labels(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Lab
 /// The labels that the payload gets at its exec.
 fn set_labels(plan: &ProcessPlan, labels: &Labels) -> Done {
     if let (Some(file), Some(profile)) = (&labels.apparmor, &plan.apparmor) {
-        let parts = [IoSlice::new(b"exec "), IoSlice::new(profile.c().to_bytes())];
-        rustix::io::writev(file, &parts).at(Stage::Label, 0)?;
+        // By one call: the kernel takes each part of a `writev` for a command of its own (proc_pid_attr(5)).
+        rustix::io::write(file, profile.c().to_bytes()).at(Stage::Label, 0)?;
     }
     if let (Some(file), Some(label)) = (&labels.selinux, &plan.selinux) {
         rustix::io::write(file, label.c().to_bytes()).at(Stage::Label, 1)?;
