@@ -18,8 +18,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-/// The most a run may take; a machine that hangs is ended. Usual are one to three minutes.
-const LIMIT: Duration = Duration::from_secs(15 * 60);
+/// The most a run may take; a machine that hangs is ended. Usual are three minutes, beside other work many more.
+const LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Lines of the console that are shown when the machine ends without a result.
 const LAST_LINES: usize = 40;
 /// One for the container that wants all, one for who watches it; limits of `cpuset` need two.

@@ -40,10 +40,10 @@ fails() {
     echo "as it should, it failed: $SAID" >&3
 }
 
-# soon COMMAND...: within ten seconds it succeeds.
+# soon COMMAND...: within a minute it succeeds.
 soon() {
     echo "waiting for $*" >&3
-    for _ in $(seq 100); do
+    for _ in $(seq 600); do
         if "$@" >/dev/null 2>&1; then return; fi
         sleep 0.1
     done

@@ -75,7 +75,7 @@ pub fn make_around(plan: &CgroupPlan, pid: Pid) -> Result<Cgroup> {
     };
     scope.start(pid)?;
     let mut group = group.clone();
-    group.place.dir = systemd::dir_of(pid, &group.place)?;
+    group.place.dir = systemd::dir_of(pid, &group.place, &scope.unit)?;
     let path = group.place.path();
     let paths = Paths { places: vec![group.place.clone()], ..plan.paths() };
     let mut cgroup = Cgroup { paths, dirs: Vec::new(), made: vec![path.clone()] };

@@ -136,7 +136,10 @@ impl Connection {
                 Some(serial) if serial == self.serial => {}
                 Some(_) => continue,
                 None => {
-                    self.signals.push(message);
+                    // Of systemd's own socket come all signals; no other one is waited for.
+                    if message.member == "JobRemoved" {
+                        self.signals.push(message);
+                    }
                     continue;
                 }
             }

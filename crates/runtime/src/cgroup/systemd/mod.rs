@@ -176,12 +176,17 @@ fn finish(systemd: &mut Connection, job: &[String]) -> Result<()> {
     }
 }
 
-/// The cgroup that a process is in now, below the mount of `place`.
-pub(super) fn dir_of(pid: Pid, place: &Place) -> Result<PathBuf> {
+/// The cgroup that a process is in now, below the mount of `place`: it has to be the unit's. (A signal on a bus may be
+/// anybody's, and what is in the cgroup may be killed soon.)
+pub(super) fn dir_of(pid: Pid, place: &Place, unit: &Unit) -> Result<PathBuf> {
     let path = format!("/proc/{}/cgroup", pid.as_raw_nonzero());
     let text = std::fs::read_to_string(&path).context(|| format!("can't read `{path}`"))?;
-    let own = text.lines().find_map(|line| line.strip_prefix("0::/"));
-    let own = own.ok_or_else(|| Error::new(Kind::Unsupported, format!("`{path}` names no cgroup of version 2")))?;
+    let own = text.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+    if Path::new(own).file_name() != Some(unit.name.as_ref()) {
+        let message =
+            format!("systemd has made the unit `{}`, but process {} is in `/{own}`", unit.name, pid.as_raw_nonzero());
+        return Err(Error::new(Kind::Internal, message));
+    }
     // Where only a part of the hierarchy is mounted, the part may be cut off; then the planned place is the right one.
     let seen = place.mount.join(own).join("cgroup.procs").try_exists().unwrap_or(false);
     Ok(if seen { PathBuf::from(own) } else { place.dir.clone() })
