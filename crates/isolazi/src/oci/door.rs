@@ -5,7 +5,7 @@ use super::log::Log;
 use super::words::Words;
 use crate::console::Console;
 use error::{Error, Kind, Result, ResultExt};
-use runtime::cgroup::Manager;
+use runtime::cgroup::Systemd;
 use runtime::container::Runtime;
 use std::env;
 use std::path::{Path, PathBuf};
@@ -28,7 +28,7 @@ pub(super) struct Door<'a> {
 impl Door<'_> {
     /// The runtime that the options before the command describe.
     pub(super) fn runtime(&self) -> Result<Runtime> {
-        let systemd = match self.globals.text("cgroup-manager")? {
+        let by_systemd = match self.globals.text("cgroup-manager")? {
             None | Some("cgroupfs") => self.globals.on("systemd-cgroup"),
             Some("systemd") => true,
             Some("disabled") => {
@@ -46,7 +46,7 @@ impl Door<'_> {
                 return Err(Error::invalid(format!("option `--rootless`: `{other}` is not true, false or auto")));
             }
         }
-        Ok(Runtime { root: self.root()?, systemd: systemd.then(manager).transpose()? })
+        Ok(Runtime { root: self.root()?, systemd: by_systemd.then(systemd).transpose()? })
     }
 
     /// What went wrong without ending the command.
@@ -111,14 +111,14 @@ fn default_root(is_real_root: bool, runtime_folder: Option<&Path>) -> Result<Pat
 }
 
 /// The systemd that is in charge of us: the machine's, or that of the user who we are outside of user namespaces.
-fn manager() -> Result<Manager> {
+fn systemd() -> Result<Systemd> {
     if is_real_root() {
-        return Ok(Manager::system());
+        return Ok(Systemd::of_machine());
     }
     let own = rustix::process::geteuid().as_raw();
     let map = sys::read::small(c"/proc/self/uid_map").map_err(std::io::Error::from);
     let uid = outside(own, &map.context(|| "can't read `/proc/self/uid_map`")?);
-    Ok(Manager::of_user(uid, &path("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}").into())))
+    Ok(Systemd::of_user(uid, &path("XDG_RUNTIME_DIR").unwrap_or_else(|| format!("/run/user/{uid}").into())))
 }
 
 /// Who `uid` is outside, by lines of `inside outside count` (user_namespaces(7)).

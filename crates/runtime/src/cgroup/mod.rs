@@ -44,4 +44,4 @@ pub use paths::Paths;
 pub use place::{Place, Version};
 pub use plan::{CgroupPlan, Driver, Group, plan};
 pub use stats::Stats;
-pub use systemd::{Manager, ScopePlan, Unit};
+pub use systemd::{ScopePlan, Systemd, Unit};

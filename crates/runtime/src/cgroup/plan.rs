@@ -5,7 +5,7 @@ use super::hierarchies::Hierarchies;
 use super::limits::{self, Current, Write};
 use super::paths::Paths;
 use super::place::{self, Place, Version};
-use super::systemd::{self, Manager, ScopePlan};
+use super::systemd::{self, ScopePlan, Systemd};
 use error::Result;
 use oci::runtime::Resources;
 use serde::{Deserialize, Serialize, Serializer};
@@ -19,7 +19,7 @@ pub enum Driver {
     #[default]
     Cgroupfs,
     /// systemd, asked over D-Bus.
-    Systemd(Manager),
+    Systemd(Systemd),
 }
 
 /// What [`make`](super::make) does.
@@ -83,8 +83,8 @@ pub fn plan(
     hierarchies.some()?;
     let (mut scope, places) = match driver {
         Driver::Cgroupfs => (None, place::places(hierarchies, cgroups_path, id)?),
-        Driver::Systemd(manager) => {
-            let (scope, place) = systemd::name(hierarchies, cgroups_path, id, &manager)?;
+        Driver::Systemd(which) => {
+            let (scope, place) = systemd::name(hierarchies, cgroups_path, id, &which)?;
             (Some(scope), vec![place])
         }
     };

@@ -27,7 +27,7 @@ mod start_socket;
 mod status;
 mod user;
 
-use crate::cgroup::Manager;
+use crate::cgroup::Systemd;
 use crate::cgroup::stats::Stats;
 use error::{Error, Kind, Result};
 use folder::Folder;
@@ -44,7 +44,7 @@ pub struct Runtime {
     /// The folder with one folder for each container.
     pub root: PathBuf,
     /// The systemd that makes the cgroups; absent: we make them, through the file system.
-    pub systemd: Option<Manager>,
+    pub systemd: Option<Systemd>,
 }
 
 /// What a container is made from.

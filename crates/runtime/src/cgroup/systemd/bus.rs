@@ -21,7 +21,7 @@ pub(super) const MANAGER: &str = "org.freedesktop.systemd1.Manager";
 
 /// Which systemd is asked: the machine's, or that of an ordinary user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Manager {
+pub struct Systemd {
     /// The user whose manager it is; absent: the machine's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<u32>,
@@ -31,9 +31,9 @@ pub struct Manager {
     pub private: PathBuf,
 }
 
-impl Manager {
+impl Systemd {
     /// The machine's, for root.
-    pub fn system() -> Self {
+    pub fn of_machine() -> Self {
         Self { user: None, bus: "/run/dbus/system_bus_socket".into(), private: "/run/systemd/private".into() }
     }
 

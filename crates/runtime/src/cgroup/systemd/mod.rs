@@ -14,7 +14,7 @@ mod message;
 mod name;
 mod properties;
 
-pub use bus::Manager;
+pub use bus::Systemd;
 
 use super::limits::Write;
 use super::place::{Place, Version};
@@ -34,7 +34,7 @@ pub struct Unit {
     /// Its name, with `.scope`.
     pub name: String,
     /// The systemd whose it is.
-    pub manager: Manager,
+    pub systemd: Systemd,
 }
 
 /// A scope that is to be made.
@@ -56,15 +56,15 @@ fn show<S: serde::Serializer>(properties: &[Property], serializer: S) -> Result<
 }
 
 /// Names the scope, and says where its cgroup will be.
-pub(super) fn name(hierarchies: &Hierarchies, path: &str, id: &str, manager: &Manager) -> Result<(ScopePlan, Place)> {
+pub(super) fn name(hierarchies: &Hierarchies, path: &str, id: &str, which: &Systemd) -> Result<(ScopePlan, Place)> {
     let v2 = only_v2(hierarchies)?;
-    let default_slice = if manager.user.is_some() { "user.slice" } else { "system.slice" };
+    let default_slice = if which.user.is_some() { "user.slice" } else { "system.slice" };
     let name = name::parse(path, id, default_slice)?;
-    let above = manager.user.map(|uid| format!("user.slice/user-{uid}.slice/user@{uid}.service"));
+    let above = which.user.map(|uid| format!("user.slice/user-{uid}.slice/user@{uid}.service"));
     let dir = Path::new(above.as_deref().unwrap_or("")).join(&name.dir);
     let place = Place { version: Version::V2, controllers: v2.controllers.clone(), mount: v2.mount.clone(), dir };
     let scope = ScopePlan {
-        unit: Unit { name: name.unit, manager: manager.clone() },
+        unit: Unit { name: name.unit, systemd: which.clone() },
         slice: name.slice,
         description: format!("isolazi container {id}"),
         properties: Vec::new(),
@@ -95,7 +95,7 @@ impl ScopePlan {
     pub(super) fn start(&self, pid: Pid) -> Result<()> {
         let unit = &self.unit;
         let words = || format!("can't make the systemd unit `{}`", unit.name);
-        let mut systemd = unit.manager.connect().context(words)?;
+        let mut systemd = unit.systemd.connect().context(words)?;
         let job = systemd.manager("StartTransientUnit", "ssa(sv)a(sa(sv))", self.request(pid)).context(words)?;
         finish(&mut systemd, &job).context(words)
     }
@@ -140,7 +140,7 @@ impl Unit {
         body.bool(true);
         properties::write(&mut body, &new);
         let words = || format!("can't change the systemd unit `{}`", self.name);
-        self.manager
+        self.systemd
             .connect()
             .and_then(|mut systemd| systemd.manager("SetUnitProperties", "sba(sv)", body))
             .context(words)?;
@@ -150,7 +150,7 @@ impl Unit {
     /// Stops the scope and waits until systemd has forgotten it. One that is not known is gone already.
     pub(super) fn stop(&self) -> Result<()> {
         let words = || format!("can't stop the systemd unit `{}`", self.name);
-        let mut systemd = self.manager.connect().context(words)?;
+        let mut systemd = self.systemd.connect().context(words)?;
         let mut body = Writer::default();
         body.text(&self.name);
         body.text("replace");
