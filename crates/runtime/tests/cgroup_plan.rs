@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
 use error::{Kind, Result};
-use runtime::cgroup::{CgroupPlan, Driver, Hierarchies, Hierarchy, plan};
+use runtime::cgroup::{CgroupPlan, Driver, Hierarchies, Hierarchy, Systemd, plan};
 use serde_json::{Value, json};
 use testkit::golden;
 
@@ -99,6 +99,30 @@ fn each_limit_goes_where_its_controller_is() {
         "pids": {"limit": -1}, "hugepageLimits": [{"pageSize": "2MB", "limit": 0}],
     });
     check("hybrid", &planned(&hybrid(), some).unwrap());
+}
+
+#[test]
+fn systemd_is_told_the_limits_that_it_has_words_for() {
+    // A list of systemd's can't except a disk from its kind.
+    let mut resources = common();
+    resources["devices"].as_array_mut().unwrap().pop();
+    resources["unified"] = json!({"memory.high": "max"});
+    let resources = serde_json::from_value(resources).unwrap();
+    let user = Systemd::of_user(1000, "/run/user/1000".as_ref());
+    for (name, path, driver) in [
+        ("systemd", "a-b.slice:box:c1", Driver::Systemd(Systemd::of_machine())),
+        ("systemd_user", "", Driver::Systemd(user)),
+    ] {
+        check(name, &plan(&v2(), path, "c1", &resources, driver).unwrap());
+    }
+    let plan = |hierarchies: &Hierarchies, path: &str| {
+        let driver = Driver::Systemd(Systemd::of_machine());
+        plan(hierarchies, path, "c1", &serde_json::from_value(json!({})).unwrap(), driver).unwrap_err()
+    };
+    let error = plan(&v1(), "a.slice:b:c");
+    let message = "can't make a cgroup by systemd: this needs cgroup v2 with its controllers at `/sys/fs/cgroup`";
+    assert_eq!((error.kind, error.to_string().as_str()), (Kind::Unsupported, message));
+    assert_eq!(plan(&v2(), "/a/b").kind, Kind::Invalid);
 }
 
 #[test]
