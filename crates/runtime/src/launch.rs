@@ -27,7 +27,7 @@ pub struct Launch<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// The `tasks` files of the v1 cgroups that it joins.
     pub task_files: &'a [OwnedFd],
-    /// What the init must not hold while it waits for its start: the launcher's lock.
+    /// What the init must not hold: the launcher's lock.
     pub launchers: Option<BorrowedFd<'a>>,
     /// A listening socket (`SOCK_SEQPACKET`), for a plan that stops before its payload.
     pub start: Option<BorrowedFd<'a>>,
@@ -84,7 +84,7 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
         mount_namespace: mount_namespace.as_ref().map(AsFd::as_fd),
         create_container_hooks: &tables.create_container,
         start_container_hooks: &tables.start_container,
-        launchers: with.launchers,
+        launchers: [Some(report.as_fd()), with.launchers],
         task_files: with.task_files,
         hook_input: with.hook_input,
         start: with.start,

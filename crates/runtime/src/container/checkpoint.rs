@@ -38,7 +38,7 @@ impl Runtime {
         let (text, spec) = config::read(&bundle)?;
         let rootfs = create::rootfs(&spec, &bundle)?;
         let criu = Criu::find()?;
-        let root = create::open_root(&rootfs)?;
+        let root = create::open_root(&rootfs, &spec)?;
         let cgroups = self.plan_cgroups(&spec, what.id, &Host::read()?)?;
         if cgroups.as_ref().is_some_and(|plan| plan.scope.is_some()) {
             return Err(Error::new(error::Kind::Unsupported, "can't restore a container into a cgroup of systemd's")

@@ -181,7 +181,7 @@ impl Entering<'_> {
                 .map_err(std::io::Error::from)
                 .context(|| "can't choose the processors of `process.execCPUAffinity.initial`")?;
         }
-        let middle = self.clone_middle(&payload, &task_files)?;
+        let middle = self.clone_middle(&payload, &task_files, &report)?;
         let pid = self.accompany(middle, &report);
         drop(child_report);
         let pid = pid?;
@@ -198,9 +198,11 @@ impl Entering<'_> {
     }
 
     /// The child that goes in and makes the process. It starts in the container's v2 cgroup, with our rights.
-    fn clone_middle(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> Result<Pid> {
+    fn clone_middle(&self, payload: &Payload<'_>, task_files: &[OwnedFd], launchers: &OwnedFd) -> Result<Pid> {
         let what = Clone3 { cgroup: self.cgroup.and_then(Cgroup::v2_fd), ..Clone3::default() };
         let child = copy(what, || {
+            // Our end of the conversation: if we are killed it must be over.
+            sys::process::give_up(launchers.as_fd());
             let made = self.go_in(task_files).and_then(|()| {
                 let sibling = Clone3 { sibling: true, ..Clone3::default() };
                 copy(sibling, || init::run_exec(self.plan, payload))

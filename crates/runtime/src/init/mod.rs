@@ -37,8 +37,8 @@ pub(crate) struct Inherited<'a> {
     pub create_container_hooks: &'a [ExecTables<'a>],
     /// Pointer tables of the plan's hooks.
     pub start_container_hooks: &'a [ExecTables<'a>],
-    /// What the launcher alone may hold for long: its lock.
-    pub launchers: Option<BorrowedFd<'a>>,
+    /// What the launcher alone may hold: its end of the conversation, and its lock. If it is killed, both must go.
+    pub launchers: [Option<BorrowedFd<'a>>; 2],
     /// The `tasks` files of v1 cgroups to join.
     pub task_files: &'a [OwnedFd],
     /// What hooks read: the state while it is created, and once it is.
@@ -96,6 +96,7 @@ fn give_up(report: BorrowedFd<'_>, failure: Failure) -> ! {
 /// The order is the security of it: each reason stands beside the step.
 fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     let (process, payload) = (&plan.process, &inherited.payload);
+    inherited.launchers.into_iter().flatten().for_each(sys::process::give_up); // else we would wait for ourselves
     process::enter_session(process)?;
     process::join_cgroups(inherited.task_files)?; // with the launcher's rights, in which the files were opened
     stops::at_birth(plan, payload.report)?; // until our ids are mapped and we are written down

@@ -58,9 +58,6 @@ fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
 pub(super) fn before_payload(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
     let Some(start) = inherited.start.filter(|_| plan.stops.before_payload) else { return Ok(None) };
     super::process::find_program(&plan.process)?;
-    if let Some(launchers) = inherited.launchers {
-        sys::process::give_up(launchers);
-    }
     say(inherited.payload.report, message::CREATED).at(Stage::Launcher, 2)?;
     loop {
         let conversation = match accept_with(start, SocketFlags::CLOEXEC) {
