@@ -1,7 +1,17 @@
 //! isolazi: containers without a daemon.
 
-use std::process::ExitCode;
+#![no_main]
 
-fn main() -> ExitCode {
-    ExitCode::from(isolazi::run(std::env::args_os()))
+/// Called by the C library, which has kept the arguments where `args_os` finds them. `sys::start` says why.
+#[unsafe(no_mangle)]
+#[allow(unsafe_code, reason = "the one name that the C library looks for")]
+extern "C" fn main() -> std::ffi::c_int {
+    let code = match sys::start::prepare() {
+        Ok(()) => isolazi::run(std::env::args_os()),
+        // There is no stream to say it on.
+        Err(_) => 1,
+    };
+    // Unlike a return it empties what the standard library gathers of its output.
+    #[allow(clippy::exit, reason = "this is the end of `main`")]
+    std::process::exit(code.into())
 }

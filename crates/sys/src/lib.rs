@@ -19,5 +19,6 @@ pub mod seccomp;
 pub mod shared;
 pub mod signal;
 pub mod socket;
+pub mod start;
 pub mod umask;
 pub mod usage;

@@ -118,6 +118,32 @@ impl<'a> ExecTables<'a> {
         Self { argv: table(argv), envp: table(env), strings: PhantomData }
     }
 
+    /// The same with the environment of this process: nothing of it is copied. Only a program of one thread may use it,
+    /// for another could change the environment meanwhile.
+    #[allow(unsafe_code, reason = "the C library's table has no other name")]
+    pub fn with_own_environment(argv: &'a [CString]) -> Self {
+        unsafe extern "C" {
+            static environ: *const *const c_char;
+        }
+        let mut envp = Vec::new();
+        // SAFETY: the C library's table ends with a null pointer; null itself where there is none (environ(7)).
+        let mut entry = unsafe { environ };
+        while !entry.is_null() {
+            // SAFETY: as above.
+            let string = unsafe { *entry };
+            envp.push(string);
+            if string.is_null() {
+                break;
+            }
+            // SAFETY: this was not the last one.
+            entry = unsafe { entry.add(1) };
+        }
+        if envp.is_empty() {
+            envp.push(std::ptr::null());
+        }
+        Self { argv: argv.iter().map(|s| s.as_ptr()).chain([std::ptr::null()]).collect(), envp, strings: PhantomData }
+    }
+
     /// execve(2): returns only to say why it could not.
     #[allow(unsafe_code, reason = "the system call has no safe wrapper")]
     pub fn execute(&self, path: &CStr) -> Errno {

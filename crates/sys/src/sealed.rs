@@ -6,6 +6,7 @@
 //! replaced the file) it is a sealed copy in memory, which costs some milliseconds. An ordinary user who runs a program
 //! that only root may write needs neither.
 
+use crate::process::ExecTables;
 use error::{Error, Result, ResultExt};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::fs::{
@@ -16,10 +17,9 @@ use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 use rustix::process::geteuid;
 use rustix::thread::capabilities;
-use std::ffi::{OsStr, OsString};
+use std::ffi::{CString, OsString};
 use std::fs::File;
-use std::os::unix::process::CommandExt;
-use std::process::Command;
+use std::os::unix::ffi::OsStringExt;
 
 const OWN_PROGRAM: &str = "/proc/self/exe";
 /// What the link says of a program in a mount of its own: the file is the mount's root. No other program can have this
@@ -62,16 +62,18 @@ fn is_whole(map: &str) -> bool {
 
 /// Becomes the same program again, in a sealed place: same process, arguments, environment and descriptors. Returns
 /// only to say why it could not.
-pub fn execute_again(name: &OsStr, arguments: &[OsString]) -> Error {
+pub fn execute_again(arguments: impl IntoIterator<Item = OsString>) -> Error {
     let words = || "can't execute this program from a place where nobody can write to it";
-    match program().context(words) {
-        Ok(program) => {
-            // Resolved before close-on-exec closes the descriptor behind it.
-            let mut command = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()));
-            Error::from(command.arg0(name).args(arguments).exec()).context(words())
-        }
-        Err(error) => error,
-    }
+    let program = match program().context(words) {
+        Ok(program) => program,
+        Err(error) => return error,
+    };
+    let text = |bytes: Vec<u8>| CString::new(bytes).expect("what came as an argument has no NUL, nor has a number");
+    let arguments: Vec<CString> = arguments.into_iter().map(|word| text(word.into_vec())).collect();
+    // Resolved before close-on-exec closes the descriptor behind it.
+    let path = text(format!("/proc/self/fd/{}", program.as_raw_fd()).into_bytes());
+    let errno = ExecTables::with_own_environment(&arguments).execute(&path);
+    Error::from(std::io::Error::from(errno)).context(words())
 }
 
 /// A descriptor of the sealed program, to be executed as `/proc/self/fd/<n>`.
@@ -115,6 +117,7 @@ fn copy() -> std::io::Result<OwnedFd> {
 mod tests {
     use super::*;
     use std::io::Read;
+    use std::process::Command;
 
     #[test]
     fn a_sealed_program_is_the_program_and_refuses_to_be_written() {

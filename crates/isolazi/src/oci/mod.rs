@@ -102,9 +102,7 @@ fn obey(called: Called, words: Vec<OsString>, log: &mut Log) -> Result<u8, Failu
 
 fn act(called: Called, command: &Command, globals: Words, said: &Words, log: &Log) -> Result<u8> {
     if command.seals && !sys::sealed::is_sealed() {
-        let mut arguments = std::env::args_os();
-        let program = arguments.next().unwrap_or_default();
-        return Err(sys::sealed::execute_again(&program, &arguments.collect::<Vec<_>>()));
+        return Err(sys::sealed::execute_again(std::env::args_os()));
     }
     if command.seals {
         // It would be the number of a descriptor. A name in `ps` that can't be set is no reason to fail.
