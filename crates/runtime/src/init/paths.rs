@@ -125,6 +125,11 @@ fn make(path: &CStr, kind: Kind) -> Result<OwnedFd, Errno> {
         Err(Errno::NOENT) => {}
         other => return other,
     }
+    match make_last(path, kind) {
+        // More than the last is absent; or there is a link to nothing.
+        Err(Errno::NOENT) => {}
+        other => return other,
+    }
     let mut way = PathBuffer::<PATH_MAX>::new();
     way.push(path.to_bytes())?;
     for _ in 0..MAX_LINKS {
@@ -133,6 +138,22 @@ fn make(path: &CStr, kind: Kind) -> Result<OwnedFd, Errno> {
         }
     }
     Err(Errno::LOOP)
+}
+
+/// Most often only the last part of the way is absent, and the rest need not be walked step by step.
+fn make_last(path: &CStr, kind: Kind) -> Result<OwnedFd, Errno> {
+    let bytes = path.to_bytes();
+    let slash = bytes.iter().rposition(|byte| *byte == b'/').ok_or(Errno::NOENT)?;
+    let name = &bytes[slash + 1..];
+    if matches!(name, b"" | b"." | b"..") {
+        return Err(Errno::NOENT);
+    }
+    let mut parent = PathBuffer::<PATH_MAX>::new();
+    parent.push(&bytes[..slash.max(1)])?;
+    // What follows the last slash is a C string as it is.
+    let name = CStr::from_bytes_until_nul(&path.to_bytes_with_nul()[slash + 1..]).map_err(|_| Errno::INVAL)?;
+    make_one(&open(parent.as_c()?, flags(Kind::Directory))?, name, kind)?;
+    open(path, flags(kind))
 }
 
 fn flags(kind: Kind) -> OFlags {
