@@ -3,15 +3,15 @@
 use super::dir::Dir;
 use super::limits::{Refusal, Write};
 use error::{Error, Kind, Result};
-use rustix::fd::AsFd;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
 use sys::bpf::{self, Instruction};
 
 /// Writes in order; what only fits together with a later value is tried a second time at the end.
 pub(super) fn writes(dir: &Dir, writes: &[Write]) -> Result<()> {
-    let mut later = Vec::new();
+    let (mut later, mut last) = (Vec::new(), Opened::default());
     for write in writes {
-        let errno = match dir.write(&write.file, &write.value) {
+        let errno = match last.write(dir, &write.file, &write.value) {
             Ok(()) => continue,
             Err(errno) => errno,
         };
@@ -28,6 +28,22 @@ pub(super) fn writes(dir: &Dir, writes: &[Write]) -> Result<()> {
         dir.write(&write.file, &write.value).map_err(|errno| refused(dir, write, &write.file, &write.value, errno))?;
     }
     Ok(())
+}
+
+/// The file of the last write: a dozen rules for devices go into one.
+#[derive(Default)]
+struct Opened<'a>(Option<(&'a str, OwnedFd)>);
+
+impl<'a> Opened<'a> {
+    fn write(&mut self, dir: &Dir, name: &'a str, value: &str) -> Result<(), Errno> {
+        let file = match self.0.take() {
+            Some((last, file)) if last == name => file,
+            _ => dir.open_file(name)?,
+        };
+        let written = rustix::io::write(&file, value.as_bytes());
+        self.0 = Some((name, file));
+        written.map(drop)
+    }
 }
 
 fn refused(dir: &Dir, write: &Write, file: &str, value: &str, errno: Errno) -> Error {

@@ -41,8 +41,12 @@ impl Dir {
 
     /// Writes `value` with one call, as the kernel wants it.
     pub(super) fn write(&self, file: &str, value: &str) -> Result<(), Errno> {
-        let fd = openat(&self.fd, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
-        rustix::io::write(&fd, value.as_bytes()).map(drop)
+        rustix::io::write(self.open_file(file)?, value.as_bytes()).map(drop)
+    }
+
+    /// A file that is written more than once, each time with one call and from its beginning, whatever the offset.
+    pub(super) fn open_file(&self, file: &str) -> Result<OwnedFd, Errno> {
+        openat(&self.fd, file, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())
     }
 
     /// The names of what is in it.
