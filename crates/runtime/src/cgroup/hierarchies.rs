@@ -33,7 +33,7 @@ pub struct Hierarchy {
 impl Hierarchies {
     /// Reads what is mounted: two files, and a third where there is a v2 hierarchy.
     pub fn read() -> Result<Self> {
-        let read = |path: &str| std::fs::read_to_string(path).context(|| format!("can't read `{path}`"));
+        let read = |path: &str| sys::read::text(Path::new(path)).context(|| format!("can't read `{path}`"));
         let mut hierarchies = Self::parse(&read("/proc/self/mountinfo")?, &read("/proc/self/cgroup")?);
         if let Some(v2) = &mut hierarchies.v2 {
             let text = read(&v2.mount.join("cgroup.controllers").to_string_lossy())?;

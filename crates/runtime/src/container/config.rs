@@ -2,8 +2,9 @@
 
 use super::folder::MAX_DOCUMENT_BYTES;
 use error::{Error, Result, ResultExt};
-use oci::runtime::Spec;
-use std::io::Read;
+use oci::runtime::{Hooks, Process, Spec};
+use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::path::Path;
 
 /// The document of a bundle, as text and as what it means.
@@ -11,13 +12,36 @@ pub(super) fn read(bundle: &Path) -> Result<(Vec<u8>, Spec)> {
     let path = bundle.join("config.json");
     let words = || format!("can't read `{}`", path.display());
     let file = std::fs::File::open(&path).context(words)?;
-    let mut text = Vec::new();
-    file.take(MAX_DOCUMENT_BYTES + 1).read_to_end(&mut text).context(words)?;
+    let text = sys::read::all(file, MAX_DOCUMENT_BYTES + 1).context(words)?;
     if text.len() as u64 > MAX_DOCUMENT_BYTES {
         return Err(Error::invalid(format!("it has more than {} MiB", MAX_DOCUMENT_BYTES >> 20)).context(words()));
     }
     let spec = parse(&text).context(words)?;
     Ok((text, spec))
+}
+
+/// A document's process alone: the rest is passed over without being made into anything.
+pub(super) fn parse_process(text: &[u8]) -> Result<Option<Process>> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(default)]
+        process: Option<Process>,
+    }
+    let part: Part = serde_json::from_slice(text).map_err(|cause| Error::invalid(cause.to_string()))?;
+    Ok(part.process)
+}
+
+/// What of a document counts once its container is made: hooks and annotations.
+pub(super) fn parse_outline(text: &[u8]) -> Result<Spec> {
+    #[derive(Deserialize)]
+    struct Part {
+        #[serde(default)]
+        hooks: Hooks,
+        #[serde(default)]
+        annotations: BTreeMap<String, String>,
+    }
+    let part: Part = serde_json::from_slice(text).map_err(|cause| Error::invalid(cause.to_string()))?;
+    Ok(Spec { hooks: part.hooks, annotations: part.annotations, ..Spec::default() })
 }
 
 /// What a document means. Its version must be one whose meaning we know (config.md, "Specification version").

@@ -47,7 +47,7 @@ impl Runtime {
     }
 
     fn take_away(&self, folder: &Folder, kept: &Kept) -> Result<Warnings> {
-        let spec = folder.spec().ok();
+        let spec = folder.outline().ok();
         end(folder, kept)?;
         if let Some(cgroups) = &kept.cgroups {
             cgroups.remove()?;

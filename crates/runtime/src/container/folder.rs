@@ -3,12 +3,12 @@
 use super::kept::Kept;
 use super::{Container, status};
 use error::{Error, Kind, Result, ResultExt};
-use oci::runtime::{Spec, State, Status};
+use oci::runtime::{Process, Spec, State, Status};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, FlockOperation, Mode, OFlags, RawDir, flock, mkdirat, openat, renameat, unlinkat};
 use rustix::io::Errno;
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::Write;
 use std::mem::MaybeUninit;
 use std::path::{Path, PathBuf};
 
@@ -126,9 +126,22 @@ impl Folder {
 
     /// The container's document.
     pub(super) fn spec(&self) -> Result<Spec> {
+        super::config::parse(&self.document()?)
+    }
+
+    /// The container's document without what only a `create` needs.
+    pub(super) fn outline(&self) -> Result<Spec> {
+        super::config::parse_outline(&self.document()?)
+    }
+
+    /// The container's own process, as the document has it.
+    pub(super) fn process(&self) -> Result<Option<Process>> {
+        super::config::parse_process(&self.document()?)
+    }
+
+    fn document(&self) -> Result<Vec<u8>> {
         let text = self.read(file::CONFIG)?;
-        let text = text.ok_or_else(|| Error::not_found(format!("container `{}` does not exist", self.id)))?;
-        super::config::parse(&text)
+        text.ok_or_else(|| Error::not_found(format!("container `{}` does not exist", self.id)))
     }
 
     pub(super) fn status(&self, kept: &Kept) -> Result<Status> {
@@ -151,7 +164,7 @@ impl Folder {
         let kept = self.kept()?;
         let status = self.status(&kept)?;
         let owner = rustix::fs::fstat(&self.dir).map_err(std::io::Error::from)?.st_uid;
-        let state = self.state(&kept, status, &self.spec()?);
+        let state = self.state(&kept, status, &self.outline()?);
         let Kept { rootfs, created, cgroups, .. } = kept;
         Ok(Container {
             state,
@@ -169,10 +182,8 @@ impl Folder {
             Err(Errno::NOENT) => return Ok(None),
             other => other.map_err(std::io::Error::from),
         };
-        let mut bytes = Vec::new();
-        let read = file.and_then(|file| File::from(file).take(MAX_DOCUMENT_BYTES).read_to_end(&mut bytes));
-        read.context(|| format!("can't read `{}`", self.path.join(name).display()))?;
-        Ok(Some(bytes))
+        let read = file.and_then(|file| sys::read::all(File::from(file), MAX_DOCUMENT_BYTES));
+        read.map(Some).context(|| format!("can't read `{}`", self.path.join(name).display()))
     }
 
     /// Writes it aside and gives it its name. Not synced: what this folder tells is over with the machine's run.

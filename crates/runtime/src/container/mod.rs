@@ -127,8 +127,8 @@ impl Runtime {
 
     /// The container's own process, to be changed for an exec.
     pub fn base_process(&self, id: &str) -> Result<Process> {
-        let spec = self.find(id)?.spec()?;
-        spec.process.ok_or_else(|| Error::new(Kind::Internal, format!("container {id} has no process")))
+        let process = self.find(id)?.process()?;
+        process.ok_or_else(|| Error::new(Kind::Internal, format!("container {id} has no process")))
     }
 
     /// Its processes, as the host sees them.

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::init::START;
 use crate::{Host, hooks};
 use error::{Error, Result, ResultExt};
-use oci::runtime::{Spec, Status};
+use oci::runtime::Status;
 use rustix::net::SendFlags;
 use std::io::IoSlice;
 
@@ -24,14 +24,14 @@ impl Runtime {
             Status::Stopped => return Err(status::wrong(id, Status::Stopped, "started")),
             status => return Err(status::wrong(id, status, "started")),
         }
-        let spec = folder.spec()?;
+        let spec = folder.outline()?;
         let notify = kept.notify_socket.as_deref().map(|manager| Notify::listen(&folder, manager)).transpose()?;
         let gone = || status::wrong(id, Status::Running, "started");
         let conversation = start_socket::knock(&folder)?.ok_or_else(gone)?;
         sys::socket::send(&conversation, &[IoSlice::new(START)], None, SendFlags::empty())
             .map_err(std::io::Error::from)
             .context(|| "can't speak to the container's init")?;
-        crate::launch::hear_out(&conversation, |failure| explain(failure, &folder, &kept, &spec))?;
+        crate::launch::hear_out(&conversation, |failure| explain(failure, &folder, &kept))?;
         start_socket::remove(&folder)?;
         let state = folder.state(&kept, Status::Running, &spec);
         let mut warnings = hooks::call_all(&spec.hooks.poststart, "poststart", &state);
@@ -46,7 +46,7 @@ impl Runtime {
 }
 
 /// The plan is made again to name what a failure is about: it happens once in a while only.
-fn explain(failure: Failure, folder: &Folder, kept: &Kept, spec: &Spec) -> Error {
+fn explain(failure: Failure, folder: &Folder, kept: &Kept) -> Error {
     let compiled = Host::read().and_then(|host| {
         let setting = Setting {
             host: &host,
@@ -63,7 +63,7 @@ fn explain(failure: Failure, folder: &Folder, kept: &Kept, spec: &Spec) -> Error
             waits_for_start: true,
             home: None,
         };
-        compile(spec, &setting)
+        compile(&folder.spec()?, &setting)
     });
     match compiled {
         Ok(plan) => failure.explain(&plan),

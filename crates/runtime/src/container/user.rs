@@ -3,7 +3,6 @@
 use rustix::fd::AsFd;
 use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use std::fs::File;
-use std::io::Read;
 
 /// The most of `/etc/passwd` that is looked at, in bytes.
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
@@ -13,11 +12,9 @@ const MAX_PASSWD_BYTES: u64 = 1 << 20;
 pub(super) fn home(root: impl AsFd, uid: u32) -> String {
     let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let mut text = String::new();
-    if let Ok(file) = openat2(root, c"etc/passwd", flags, Mode::empty(), how) {
-        let _ = File::from(file).take(MAX_PASSWD_BYTES).read_to_string(&mut text);
-    }
-    find(&text, uid).unwrap_or_else(|| "/".to_owned())
+    let file = openat2(root, c"etc/passwd", flags, Mode::empty(), how);
+    let text = file.ok().and_then(|file| sys::read::all(File::from(file), MAX_PASSWD_BYTES).ok()).unwrap_or_default();
+    find(&String::from_utf8_lossy(&text), uid).unwrap_or_else(|| "/".to_owned())
 }
 
 /// passwd(5): `name:password:uid:gid:comment:home:shell`.
