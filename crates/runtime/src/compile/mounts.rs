@@ -388,7 +388,8 @@ mod tests {
             (b"/a:/b\\:c", vec![("lowerdir+", "/a"), ("lowerdir+", "/b:c")]),
             (b"/a\\\\::/d::/e", vec![("lowerdir+", "/a\\"), ("datadir+", "/d"), ("datadir+", "/e")]),
         ] {
-            let expected: Vec<_> = expected.into_iter().map(|(key, folder)| (key, folder.as_bytes().to_vec())).collect();
+            let expected: Vec<_> =
+                expected.into_iter().map(|(key, folder)| (key, folder.as_bytes().to_vec())).collect();
             assert_eq!(layers(list), expected);
         }
     }
