@@ -43,7 +43,7 @@ impl Room {
         for folder in ["at", "outside", "shared", "rootfs/bin", "rootfs/etc", "rootfs/tmp"] {
             std::fs::create_dir_all(room.dir.join(folder)).unwrap();
         }
-        std::fs::copy(BUSYBOX, room.inside("bin/busybox")).expect("busybox-static is installed");
+        copy(Path::new(BUSYBOX), &room.inside("bin/busybox"));
         for name in ["sh", "cat", "ls", "grep", "id", "sleep", "readlink", "chroot", "true"] {
             symlink("busybox", room.inside(&format!("bin/{name}"))).unwrap();
         }
@@ -111,6 +111,13 @@ impl Room {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         assert!(!mounts.contains(self.dir.to_str().unwrap()), "{mounts}");
     }
+}
+
+/// Copies a program by a process of its own: an init that another test makes meanwhile would have our descriptor, and
+/// nobody can execute what somebody may write.
+pub fn copy(from: &Path, to: &Path) {
+    let status = Command::new("cp").arg(from).arg(to).status();
+    assert!(status.unwrap().success(), "can't copy {}: is busybox-static installed?", from.display());
 }
 
 /// A launch without anything special.
@@ -234,6 +241,24 @@ pub fn under<T: Send>(rules: &str, act: impl FnOnce() -> T + Send) -> T {
     std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             sys::seccomp::load(&filter.instructions, 0).unwrap();
+            act()
+        });
+        thread.join().unwrap()
+    })
+}
+
+/// Does it where mounts of the host are this thread's own, and everything that it makes is.
+#[allow(unsafe_code, reason = "there is no safe way to leave a namespace")]
+pub fn in_own_mounts<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            // SAFETY: FS and NEWNS give this thread a root and mounts of its own.
+            unsafe {
+                rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::FS | rustix::thread::UnshareFlags::NEWNS)
+            }
+            .unwrap();
+            let private = rustix::mount::MountPropagationFlags::REC | rustix::mount::MountPropagationFlags::PRIVATE;
+            rustix::mount::mount_change("/", private).unwrap();
             act()
         });
         thread.join().unwrap()
