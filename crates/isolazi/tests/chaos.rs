@@ -6,49 +6,15 @@
 
 mod common;
 
-use common::{Busybox, LIMIT, contents, eventually, reference};
+use common::{Busybox, LIMIT, Moments, contents, eventually, reference, time_of};
 use rustix::process::{Pid, Signal, kill_process};
 use std::os::unix::ffi::OsStrExt;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime};
 use testkit::{Isolazi, Running};
 
 /// Of pulls and of runs, for root and for an ordinary user: 240 in all.
 const PULLS: u64 = 30;
 const RUNS: u64 = 90;
-
-/// Moments that look random and are the same for the same seed (splitmix64, Steele, Lea and Flood 2014).
-struct Moments(u64);
-
-impl Moments {
-    fn new(purpose: &str) -> Self {
-        let from_clock = || u64::from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().subsec_nanos());
-        let seed = std::env::var("ISOLAZI_SEED").map_or_else(|_| from_clock(), |text| text.parse().unwrap());
-        println!("{purpose}: ISOLAZI_SEED={seed}");
-        Self(seed)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    /// Sleeps somewhat: at most half as long again as `whole`. Not synchronisation: the moment of the kill is what the
-    /// test is about.
-    fn pass(&mut self, whole: Duration) {
-        let limit = u64::try_from(whole.as_micros()).unwrap() * 3 / 2;
-        std::thread::sleep(Duration::from_micros(self.below(limit)));
-    }
-}
-
-/// How long something takes on this machine now.
-fn time_of(act: impl FnOnce()) -> Duration {
-    let start = Instant::now();
-    act();
-    start.elapsed()
-}
 
 fn end(running: Running) {
     running.signal(Signal::KILL);

@@ -5,9 +5,11 @@
 
 mod archive;
 mod made;
+mod moments;
 
 pub use archive::Archive;
 pub use made::Made;
+pub use moments::{Moments, time_of};
 
 use std::io::Read;
 use std::path::PathBuf;
