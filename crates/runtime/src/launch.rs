@@ -78,10 +78,12 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     let mount_namespace = plan.mount_namespace.as_ref().map(open_namespace).transpose()?;
     let host_proc = host_proc(plan.process.apparmor.is_some() || plan.process.selinux.is_some())?;
     let tables = Tables::of(&strings);
+    let revealing = crate::revealing::points(plan)?;
     let inherited = Inherited {
         root: with.root,
         sources: &sources,
         mount_namespace: mount_namespace.as_ref().map(AsFd::as_fd),
+        revealing: &revealing,
         create_container_hooks: &tables.create_container,
         start_container_hooks: &tables.start_container,
         launchers: [Some(report.as_fd()), with.launchers],

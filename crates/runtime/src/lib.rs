@@ -22,6 +22,7 @@ mod launch;
 pub mod net_devices;
 pub mod plan;
 pub mod prologue;
+mod revealing;
 mod rlimits;
 pub mod seccomp;
 mod sources;

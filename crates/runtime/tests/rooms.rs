@@ -356,6 +356,26 @@ fn a_root_that_cannot_be_pivoted_to_is_no_way_out() {
 }
 
 #[test]
+fn a_root_that_only_covers_leaves_no_proc_to_be_seen_whole() {
+    let room = Room::new();
+    for name in ["unshare", "mount"] {
+        symlink("busybox", room.inside(&format!("bin/{name}"))).unwrap();
+    }
+    let mut document = container("unshare -Urmpf mount -t proc proc /proc && echo mounted; ls /proc/self/status");
+    for set in ["bounding", "effective", "permitted"] {
+        // Who maps root's id needs it (user_namespaces(7), Linux 5.12).
+        document["process"]["capabilities"][set].as_array_mut().unwrap().push(json!("CAP_SETFCAP"));
+    }
+    let mut plan = room.compile(document).unwrap();
+    for pivot in [true, false] {
+        plan.root.pivot = pivot;
+        let said = room.run_plan(&plan).unwrap().text;
+        assert!(said.contains("mount: permission denied") && !said.contains("mounted\n"), "{pivot}: {said}");
+        assert!(said.ends_with("/proc/self/status\n"), "{pivot}: {said}");
+    }
+}
+
+#[test]
 fn a_launcher_in_a_chroot_gives_no_way_out() {
     if in_user_namespace() {
         return; // the kernel lets nobody make a user namespace in a chroot: unshare(2), EPERM

@@ -33,6 +33,8 @@ pub(crate) struct Inherited<'a> {
     pub sources: &'a [OwnedFd],
     /// The mount namespace to enter, when the plan names one.
     pub mount_namespace: Option<BorrowedFd<'a>>,
+    /// Where the host has what must not stay below a root that only covers its own.
+    pub revealing: &'a [std::ffi::CString],
     /// Pointer tables of the plan's hooks.
     pub create_container_hooks: &'a [ExecTables<'a>],
     /// Pointer tables of the plan's hooks.
@@ -111,7 +113,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     stops::when_mounted(plan, payload.report)?;
     hooks::call(&plan.create_container_hooks, inherited.create_container_hooks, inherited, 0)?;
     process::hide().at(Stage::Session, 4)?; // from here on we touch what others may have made
-    root::switch(plan)?;
+    root::switch(plan, inherited)?;
     let console = console::open_console(process, payload, true)?; // needs the container's own devpts
     root::hide(plan, inherited)?; // while still privileged
     root::set_propagation(plan)?;

@@ -49,7 +49,7 @@ pub(super) fn attach(plan: &Plan, inherited: &Inherited<'_>) -> Done {
 }
 
 /// Makes the root, which is the working directory, the root of our mount namespace.
-pub(super) fn switch(plan: &Plan) -> Done {
+pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     let pivoted = if plan.root.pivot { pivot_root_here() } else { Err(Errno::INVAL) };
     match pivoted {
         // The old root is stacked on the new one at this point; detaching it leaves only ours.
@@ -57,6 +57,7 @@ pub(super) fn switch(plan: &Plan) -> Done {
         // The initramfs cannot be pivoted away (pivot_root(2)): cover it, and enter what covers it. As it is the root of
         // the whole namespace, `..` from wherever one gets out of a chroot leads to what covers it, too.
         Err(Errno::INVAL) => {
+            inherited.revealing.iter().try_for_each(|point| take_away(point)).at(Stage::Root, 8)?;
             mount_move(c".", c"/").at(Stage::Root, 3)?;
             chroot(c".").at(Stage::Root, 4)?;
         }
@@ -74,6 +75,18 @@ pub(super) fn set_propagation(plan: &Plan) -> Done {
     }
     let root = open(c"/", OFlags::PATH | OFlags::DIRECTORY).at(Stage::Root, 7)?;
     set_attributes(&root, 0, 0, kind, recursive).at(Stage::Root, 7)
+}
+
+/// Unmounts what the host has there; where that is not ours to do (in a user namespace), covers it, which counts as much.
+fn take_away(point: &CStr) -> Result<(), Errno> {
+    match unmount(point, UnmountFlags::DETACH | UnmountFlags::NOFOLLOW) {
+        Ok(()) | Err(Errno::NOENT) => Ok(()),
+        Err(_) => {
+            let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV | attribute::NOEXEC;
+            let empty = new_mount_with(c"tmpfs", std::iter::empty(), attributes)?;
+            move_mount(&empty, c"", CWD, point, MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH)
+        }
+    }
 }
 
 /// Goes to the root of our mount namespace, which is what joining one does (setns(2), with a pidfd since kernel 5.8).
