@@ -49,7 +49,7 @@ pub fn make(plan: &CgroupPlan) -> Result<Cgroup> {
     }
     let mut cgroup = Cgroup { paths: plan.paths(), dirs: Vec::new(), made: Vec::new() };
     for group in &plan.groups {
-        let dir = directory(group, &mut cgroup.made)?;
+        let dir = directory(group, &mut cgroup.made).map_err(|error| for_limits(error, plan))?;
         match group.place.version {
             Version::V1 if group.place.has("cpuset") => enable::cpuset(group, &dir)?,
             Version::V1 => {}
@@ -85,6 +85,17 @@ pub fn make_around(plan: &CgroupPlan, pid: Pid) -> Result<Cgroup> {
     limit(&group, &dir)?;
     cgroup.dirs.push(dir);
     Ok(cgroup)
+}
+
+/// A user to whom no cgroup is delegated hears which limit wants one.
+fn for_limits(error: Error, plan: &CgroupPlan) -> Error {
+    let wanted = plan.groups.iter().flat_map(|group| &group.writes).next();
+    match wanted.filter(|_| error.kind == Kind::Denied) {
+        None => error,
+        Some(write) => error
+            .context(format!("can't apply `{}` (cgroup controller `{}`)", write.field, write.controller))
+            .hint("no cgroup is delegated here: `systemd-run --user --scope -p Delegate=yes COMMAND` gets one"),
+    }
 }
 
 fn limit(group: &Group, dir: &Dir) -> Result<()> {
