@@ -210,3 +210,50 @@ fn refused(name: &str, text: &str) -> Error {
     let text = text.trim().trim_end_matches('.');
     Error::new(kind, if text.is_empty() { name } else { text })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::net::UnixListener;
+
+    /// A folder of this test's own; what it is asked for as a bus is answered with `answer`.
+    fn asked(name: &str, answer: Option<&'static [u8]>) -> Error {
+        let folder = std::env::temp_dir().join(format!("isolazi-bus-{name}-{}", std::process::id()));
+        std::fs::create_dir(&folder).unwrap();
+        let systemd = Systemd::of_user(7, &folder);
+        let peer = answer.map(|answer| {
+            let listener = UnixListener::bind(&systemd.bus).unwrap();
+            std::thread::spawn(move || {
+                let (mut stream, _) = listener.accept().unwrap();
+                // Who has heard enough closes, and then there is nobody to write to.
+                let _ = stream.write_all(answer);
+                let _ = stream.read_to_end(&mut Vec::new());
+            })
+        });
+        let error = systemd.connect().map(drop).unwrap_err();
+        peer.map(std::thread::JoinHandle::join).transpose().unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        error
+    }
+
+    #[test]
+    fn without_a_bus_the_error_says_what_to_do() {
+        let error = asked("absent", None);
+        assert_eq!(error.kind, Kind::NotFound);
+        assert!(error.to_string().starts_with("can't reach systemd at `"), "{error}");
+        assert!(error.hints[0].starts_with("log in as this user"), "{:?}", error.hints);
+    }
+
+    #[test]
+    fn a_peer_that_is_no_bus_is_left() {
+        const LONG: &[u8] = &[b'x'; 2 * MOST_GREETING_BYTES];
+        for (name, answer, kind) in [
+            ("refusing", &b"REJECTED EXTERNAL\r\n"[..], Kind::Denied),
+            ("endless", LONG, Kind::Invalid),
+            ("foreign", b"DATA\r\nOK 1\r\nHTTP/1.1 400 Bad Request\r\n\r\n", Kind::Internal),
+        ] {
+            let error = asked(name, Some(answer));
+            assert_eq!(error.kind, kind, "{name}: {error}");
+        }
+    }
+}
