@@ -142,7 +142,6 @@ impl Failure {
     pub(crate) fn explain(self, plan: &Plan) -> Error {
         let index = self.index as usize;
         let name = |texts: &[Text]| texts.get(index).map_or(String::new(), |t| t.lossy().into_owned());
-        let hook = |hooks: &[HookPlan]| hooks.get(index).map_or(String::new(), |hook| hook.path.lossy().into_owned());
         let what = match self.stage {
             Stage::Cgroup if index == 0 => "can't make a cgroup namespace".to_owned(),
             Stage::Hostname => "can't set the host name".to_owned(),
@@ -159,17 +158,11 @@ impl Failure {
             Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
             Stage::Seal => format!("can't make `{}` read-only", name(&plan.root.sealed)),
             Stage::ReadonlyRoot => "can't make the root file system read-only".to_owned(),
-            Stage::CreateContainerHook => {
-                format!("can't call the createContainer hook `{}`", hook(&plan.create_container_hooks))
+            Stage::CreateContainerHook | Stage::CreateContainerHookExit => {
+                return self.explain_hook("createContainer", plan.create_container_hooks.get(index));
             }
-            Stage::StartContainerHook => {
-                format!("can't call the startContainer hook `{}`", hook(&plan.start_container_hooks))
-            }
-            Stage::CreateContainerHookExit => {
-                return self.explain_exit("createContainer", &hook(&plan.create_container_hooks));
-            }
-            Stage::StartContainerHookExit => {
-                return self.explain_exit("startContainer", &hook(&plan.start_container_hooks));
+            Stage::StartContainerHook | Stage::StartContainerHookExit => {
+                return self.explain_hook("startContainer", plan.start_container_hooks.get(index));
             }
             _ => return self.explain_process(&plan.process),
         };
@@ -235,10 +228,21 @@ impl Failure {
         }
     }
 
-    /// A hook that ended with a failure of its own.
-    fn explain_exit(self, kind: &str, path: &str) -> Error {
-        let code = self.errno.raw_os_error();
-        Error::new(Kind::Denied, format!("the {kind} hook `{path}` failed with exit code {code}"))
+    fn explain_hook(self, kind: &str, hook: Option<&HookPlan>) -> Error {
+        let path = hook.map_or_else(Default::default, |hook| hook.path.lossy());
+        match self.stage {
+            Stage::CreateContainerHook | Stage::StartContainerHook if self.errno == Errno::TIMEDOUT => {
+                crate::hooks::timed_out(kind, &path, hook.and_then(|hook| hook.timeout_s))
+            }
+            Stage::CreateContainerHook | Stage::StartContainerHook => {
+                self.because(format!("can't call the {kind} hook `{path}`"))
+            }
+            // It ended with a failure of its own.
+            _ => {
+                let code = self.errno.raw_os_error();
+                Error::new(Kind::Denied, format!("the {kind} hook `{path}` failed with exit code {code}"))
+            }
+        }
     }
 
     fn explain_step(self, plan: &Plan) -> String {

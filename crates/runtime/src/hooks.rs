@@ -62,11 +62,20 @@ fn input(state: &State) -> Result<OwnedFd> {
 fn call_one(asked: &Hook, kind: &str, input: &OwnedFd) -> Result<()> {
     let plan = hook(asked, &format!("hooks.{kind}"))?;
     let words = || format!("can't call the {kind} hook `{}`", asked.path);
-    let code = run(&plan, input).context(words)?;
-    match code {
-        0 => Ok(()),
-        code => Err(Error::new(Kind::Denied, format!("the {kind} hook `{}` failed with exit code {code}", asked.path))),
+    match run(&plan, input).map_err(|cause| (cause.raw_os_error(), cause)) {
+        Ok(0) => Ok(()),
+        Err((Some(errno), _)) if errno == Errno::TIMEDOUT.raw_os_error() => {
+            Err(timed_out(kind, &asked.path, plan.timeout_s))
+        }
+        Err((_, cause)) => Err(cause).context(words),
+        Ok(code) => Err(Error::new(Kind::Denied, format!("the {kind} hook `{}` failed with exit code {code}", asked.path))),
     }
+}
+
+/// A hook that was killed because its time was over.
+pub(crate) fn timed_out(kind: &str, path: &str, timeout_s: Option<u32>) -> Error {
+    let seconds = timeout_s.unwrap_or_default();
+    Error::new(Kind::Denied, format!("the {kind} hook `{path}` took longer than its {seconds} s"))
 }
 
 /// Its exit code; 128 and the signal for one that was killed.
