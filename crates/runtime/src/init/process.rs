@@ -167,7 +167,6 @@ pub(super) fn limit(plan: &ProcessPlan) -> Done {
     for (index, &(resource, soft, hard)) in plan.rlimits.iter().enumerate() {
         sys::limits::set(resource, Rlimit { current: Some(soft), maximum: Some(hard) }).at(Stage::Rlimit, index)?;
     }
-    umask(Mode::from_raw_mode(plan.umask));
     if let Some(priority) = plan.io_priority {
         schedule::set_io_priority(priority).at(Stage::Schedule, 0)?;
     }
@@ -190,6 +189,8 @@ pub(super) fn limit(plan: &ProcessPlan) -> Done {
 /// (CVE-2024-21626).
 pub(super) fn enter_cwd(plan: &ProcessPlan) -> Done {
     let dir = make_dirs(plan.cwd.c()).at(Stage::Cwd, 0)?;
+    // What is made from here on is the payload's; the directory should be open to it.
+    umask(Mode::from_raw_mode(plan.umask));
     fchdir(&dir).at(Stage::Cwd, 1)
 }
 
