@@ -4,6 +4,7 @@
 
 mod common;
 
+use common::bundle::Bundle;
 use common::{Ended, Room, add_mounts, bind, container, end, in_own_mounts, with};
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};
 use serde_json::{Value, json};
@@ -355,4 +356,57 @@ fn order_counts_and_later_mounts_lie_on_earlier_ones() {
     assert_eq!(room.run(add_mounts(container("ls -A /x"), &hidden)).unwrap(), said(""));
     let shown = [json!({"destination": "/x", "type": "tmpfs"}), bind(&shared, "/x/in")];
     assert_eq!(room.run(add_mounts(container("cat /x/in/file"), &shown)).unwrap(), said("below"));
+}
+
+/// The machine's hierarchies, each with its controllers, as far as a container has a cgroup in it: v1 by the name of
+/// where it is mounted, and v2.
+#[test]
+fn cgroups_are_the_containers_own_part_of_every_hierarchy() {
+    let namespaces = |names: &[&str]| {
+        let all: Vec<_> = names.iter().map(|name| json!({"type": name})).collect();
+        json!({"linux": {"namespaces": all}})
+    };
+    let script = "
+        while read -r _ _ _ root at options _ fstype _; do
+            case $at in /sys/fs/cgroup*) echo mount $at ${options%%,*} $fstype;; esac
+        done </proc/self/mountinfo
+        for dir in /sys/fs/cgroup/*/; do
+            [ -L ${dir%/} ] && continue
+            read -r first <${dir}cgroup.procs; echo procs $dir $first
+            mkdir ${dir}new 2>/dev/null && rmdir ${dir}new && echo made in $dir
+        done
+        while read -r line; do echo cgroup ${line##*:}; done </proc/self/cgroup; exit 0";
+    for own in [true, false] {
+        for options in [json!(["ro", "nosuid", "noexec", "nodev"]), json!(["nosuid"])] {
+            let bundle = Bundle::saying("");
+            for name in ["mkdir", "rmdir"] {
+                symlink("busybox", bundle.room.inside(&format!("bin/{name}"))).unwrap();
+            }
+            let mount =
+                json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": options});
+            let names = ["mount", "pid", "uts", "ipc", "network", "cgroup"];
+            let names = if own { &names[..] } else { &names[..5] };
+            bundle.configure(&with(add_mounts(bundle.document(script), &[mount]), &namespaces(names)));
+            let said = bundle.live();
+            let read_only = options[0] == "ro";
+            let lines = |first: &str| {
+                said.lines()
+                    .filter_map(|line| line.strip_prefix(first)?.strip_prefix(' '))
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            // Where the machine has v1 there is a tmpfs with a folder for each hierarchy.
+            let mounts = lines("mount");
+            let expected = if read_only { " ro " } else { " rw " };
+            assert!(mounts.len() > 1 && mounts.iter().all(|line| line.contains(expected)), "{said}");
+            assert!(mounts.iter().any(|line| line.ends_with("cgroup")), "{said}");
+            // Our own pid namespace's first process is the only one in each.
+            let procs = lines("procs");
+            assert_eq!(procs.len(), mounts.len() - 1, "{said}");
+            assert!(procs.iter().all(|line| line.ends_with(" 1")), "{said}");
+            assert_eq!(lines("made").is_empty(), read_only, "{said}");
+            let cgroups = lines("cgroup");
+            assert!(cgroups.iter().all(|path| own == (path == "/")), "{said}");
+        }
+    }
 }
