@@ -6,18 +6,22 @@ use super::{At, Done, Payload, message};
 use crate::failure::Stage;
 use crate::plan::ProcessPlan;
 use rustix::fd::{AsFd, OwnedFd};
-use rustix::fs::{Gid, OFlags, Uid, fchown};
+use rustix::fs::{FsWord, Gid, Mode, OFlags, ResolveFlags, Uid, fchown, fstatfs, openat2};
+use rustix::io::Errno;
 use rustix::net::SendFlags;
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, unlockpt};
 use rustix::termios::{OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize};
 use std::io::IoSlice;
+
+/// What statfs(2) says of a devpts (linux/magic.h).
+const DEVPTS_SUPER_MAGIC: FsWord = 0x1cd1;
 
 /// When the plan wants a terminal: makes it, covers `/dev/console` with it, sends its controlling end to the parent
 /// and returns the payload's end.
 pub(super) fn open_console(plan: &ProcessPlan, payload: &Payload<'_>, covers: bool) -> Done<Option<OwnedFd>> {
     let Some((ws_row, ws_col)) = plan.terminal else { return Ok(None) };
     let stage = Stage::Console;
-    let controlling = open(c"/dev/pts/ptmx", OFlags::RDWR | OFlags::NOCTTY).at(stage, 0)?;
+    let controlling = open_multiplexer().at(stage, 0)?;
     unlockpt(&controlling).at(stage, 1)?;
     let end =
         ioctl_tiocgptpeer(&controlling, OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).at(stage, 2)?;
@@ -39,4 +43,15 @@ pub(super) fn open_console(plan: &ProcessPlan, payload: &Payload<'_>, covers: bo
     let message = [IoSlice::new(message::CONSOLE)];
     sys::socket::send(payload.report, &message, Some(controlling.as_fd()), SendFlags::empty()).at(stage, 7)?;
     Ok(Some(end))
+}
+
+/// The multiplexer of the container's devpts and nothing else: a payload that may mount could have put a file of its own
+/// there, which answers our requests as it likes (FUSE's even with the number of a descriptor of ours).
+fn open_multiplexer() -> Result<OwnedFd, Errno> {
+    let dir = open(c"/dev/pts", OFlags::PATH | OFlags::DIRECTORY)?;
+    if fstatfs(&dir)?.f_type != DEVPTS_SUPER_MAGIC {
+        return Err(Errno::NODEV);
+    }
+    let how = ResolveFlags::BENEATH | ResolveFlags::NO_XDEV | ResolveFlags::NO_SYMLINKS;
+    openat2(dir, c"ptmx", OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty(), how)
 }
