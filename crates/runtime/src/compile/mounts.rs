@@ -330,7 +330,7 @@ fn layers(list: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
 }
 
 /// Where a mount goes: without a slash at the beginning, too, as old documents write it (config.md, "Mounts"). Nothing but
-/// a few files may be mounted below `/proc`.
+/// a few files may be mounted below `/proc`, and those have their plain names.
 fn target(destination: &str, field: &str) -> Result<Text> {
     let target = match destination {
         "" => return Err(invalid(field, "it is missing")),
@@ -341,6 +341,10 @@ fn target(destination: &str, field: &str) -> Result<Text> {
     let below_proc = clean.starts_with("/proc") && clean != Path::new("/proc");
     if below_proc && !PROC_FILES.iter().any(|file| clean == Path::new(file)) {
         return Err(invalid(field, &format!("`{destination}` cannot be mounted because it is inside /proc")));
+    }
+    // `/proc/../x` must not look as if it were below.
+    if clean.starts_with("/proc") || target.c().to_bytes().starts_with(b"/proc/") {
+        return text(clean.as_os_str().as_bytes(), field);
     }
     Ok(target)
 }

@@ -8,7 +8,7 @@ use super::{At, Done, Inherited};
 use crate::failure::Stage;
 use crate::plan::{FsStep, Plan, Propagation, Text};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, fstat};
+use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, fstat, fstatfs};
 use rustix::io::Errno;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_move, move_mount,
@@ -118,16 +118,14 @@ fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
             for propagation in propagations {
                 set_attributes(&mount, 0, 0, propagation.kind, propagation.recursive)?;
             }
-            let target = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
-            attach_to(mount.as_fd(), &target?)
+            let place = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
+            attach_at(mount.as_fd(), &place?, target)
         }
         FsStep::Bind { source, target } => {
             let source = inherited.sources.get(*source).ok_or(Errno::INVAL)?;
-            if FileType::from_raw_mode(fstat(source)?.st_mode).is_dir() {
-                attach_to(source.as_fd(), &make_dirs(target.c())?)
-            } else {
-                attach_file(source.as_fd(), target.c())
-            }
+            let is_dir = FileType::from_raw_mode(fstat(source)?.st_mode).is_dir();
+            let place = if is_dir { make_dirs(target.c()) } else { make_file(target.c()) };
+            attach_at(source.as_fd(), &place?, target)
         }
         FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
         FsStep::Node(node) => make_node(node),
@@ -135,6 +133,16 @@ fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
             set_attributes(open(target.c(), OFlags::PATH)?, *set, *clear, 0, false)
         }
     }
+}
+
+/// Nothing is mounted over a file of `/proc` by way of a link: what the plan names below it is harmless, and no link can
+/// stand there (CVE-2019-16884).
+fn attach_at(mount: BorrowedFd<'_>, place: &OwnedFd, target: &Text) -> Result<(), Errno> {
+    let is_named = matches!(target.c().to_bytes(), b"/proc" | [b'/', b'p', b'r', b'o', b'c', b'/', ..]);
+    if !is_named && fstatfs(place)?.f_type == PROC_SUPER_MAGIC {
+        return Err(Errno::ACCESS);
+    }
+    attach_to(mount, place)
 }
 
 /// Masked and read-only paths. `/dev/null` comes as a source, not from the container's tree, where it could be a
