@@ -4,20 +4,14 @@
 //! where Docker takes them for 0 and so would make somebody root.
 
 use error::{Error, Result, ResultExt};
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags, fstat, open, openat2};
-use rustix::io::Errno;
-use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 
 /// The most that an `/etc/passwd` or `/etc/group` may have, in bytes; a big company's has some 100 KiB.
 pub(crate) const MAX_USER_FILE_BYTES: u64 = 1 << 20;
 
 /// The largest id that Docker takes. The kernel has 32 bits, but many programs read ids as signed numbers.
 const MAX_ID: u32 = i32::MAX as u32;
-
-/// How often the kernel may answer "something was renamed meanwhile, try again" (openat2(2), `EAGAIN`).
-const RESOLVE_TRIES: usize = 32;
 
 /// Whom the payload runs as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -152,7 +146,7 @@ fn id(field: &str) -> Option<u32> {
 /// ever opened. `None` if there is no such file. Bytes that are no UTF-8 are replaced.
 pub(crate) fn read_in_root(root: BorrowedFd<'_>, path: &str, limit: u64) -> Result<Option<String>> {
     let words = || format!("can't read `{path}` of the image");
-    let Some(file) = open_regular(root, path).context(words)? else { return Ok(None) };
+    let Some(file) = sys::inside::open_regular(root, path).context(words)? else { return Ok(None) };
     let mut bytes = Vec::new();
     file.take(limit + 1).read_to_end(&mut bytes).context(words)?;
     if bytes.len() as u64 > limit {
@@ -161,35 +155,11 @@ pub(crate) fn read_in_root(root: BorrowedFd<'_>, path: &str, limit: u64) -> Resu
     Ok(Some(String::from_utf8_lossy(&bytes).into_owned()))
 }
 
-fn open_regular(root: BorrowedFd<'_>, path: &str) -> std::io::Result<Option<File>> {
-    let place = match open_place(root, path) {
-        Err(Errno::NOENT | Errno::NOTDIR) => return Ok(None),
-        other => other?,
-    };
-    if FileType::from_raw_mode(fstat(&place)?.st_mode) != FileType::RegularFile {
-        return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, "not a regular file"));
-    }
-    let opened = format!("/proc/self/fd/{}", place.as_raw_fd());
-    Ok(Some(open(opened, OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK, Mode::empty())?.into()))
-}
-
-/// Only the place: opening a device for real may act on it (a tape rewinds, a watchdog starts).
-fn open_place(root: BorrowedFd<'_>, path: &str) -> rustix::io::Result<OwnedFd> {
-    let resolve = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    for _ in 1..RESOLVE_TRIES {
-        match openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve) {
-            Err(Errno::AGAIN | Errno::INTR) => {}
-            other => return other,
-        }
-    }
-    openat2(root, path, OFlags::PATH | OFlags::CLOEXEC, Mode::empty(), resolve)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use error::Kind;
-    use rustix::fs::CWD;
+    use rustix::fs::{CWD, FileType, Mode, OFlags, open};
     use std::os::fd::AsFd;
     use std::os::unix::fs::symlink;
 

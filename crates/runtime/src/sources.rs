@@ -6,7 +6,7 @@ use crate::plan::{Content, IdMaps, Plan, Source, SourceIdMap, Text};
 use crate::user_namespace;
 use error::{Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat2};
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
@@ -89,9 +89,8 @@ fn copy_up(root: BorrowedFd<'_>, path: &Text, parameters: &[(Text, Option<Text>)
         0,
     )
     .map_err(sys::kernel::error)?;
-    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match openat2(root, path.c(), flags, Mode::empty(), how) {
+    match sys::inside::open(root, path.c(), flags) {
         Ok(original) => {
             let copy = rustix::fs::openat(&tmpfs, c".", flags, Mode::empty()).map_err(std::io::Error::from)?;
             sys::copy::tree(original.as_fd(), copy.as_fd())?;

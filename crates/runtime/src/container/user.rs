@@ -1,8 +1,6 @@
 //! The home of a payload's user, for an environment that has no `HOME`.
 
 use rustix::fd::AsFd;
-use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
-use std::fs::File;
 
 /// The most of `/etc/passwd` that is looked at, in bytes.
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
@@ -10,10 +8,8 @@ const MAX_PASSWD_BYTES: u64 = 1 << 20;
 /// What `/etc/passwd` of the container says, else `/`. A file that cannot be read is as good as none: the container
 /// starts without it, too.
 pub(super) fn home(root: impl AsFd, uid: u32) -> String {
-    let how = ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS;
-    let flags = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = openat2(root, c"etc/passwd", flags, Mode::empty(), how);
-    let text = file.ok().and_then(|file| sys::read::all(File::from(file), MAX_PASSWD_BYTES).ok()).unwrap_or_default();
+    let file = sys::inside::open_regular(root, c"etc/passwd").ok().flatten();
+    let text = file.and_then(|file| sys::read::all(file, MAX_PASSWD_BYTES).ok()).unwrap_or_default();
     find(&String::from_utf8_lossy(&text), uid).unwrap_or_else(|| "/".to_owned())
 }
 
