@@ -5,7 +5,8 @@ use crate::seccomp::Listener;
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{ContainerProcessState, State};
 use rustix::fd::{AsFd, AsRawFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
+use rustix::fs::{CWD, Mode, OFlags, openat, renameat, unlink};
+use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, SendFlags, SocketAddrUnix, SocketFlags, SocketType, connect as connect_to, socket_with,
 };
@@ -55,9 +56,15 @@ fn write_pid(path: &Path, pid: Pid) -> Result<()> {
     let mut aside = std::ffi::OsString::from(".");
     aside.push(name);
     let aside = path.with_file_name(aside);
-    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::TRUNC | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    // A new file, whatever is there: a runtime that was killed leaves one, and somebody else could put a link or a pipe
+    // into a folder that others may write to.
+    let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+    let make = || openat(CWD, &aside, flags, Mode::from_raw_mode(0o644));
     let write = || {
-        let file = openat(CWD, &aside, flags, Mode::from_raw_mode(0o644))?;
+        let file = match make() {
+            Err(Errno::EXIST) => unlink(&aside).and_then(|()| make())?,
+            other => other?,
+        };
         std::fs::File::from(file).write_all(pid.as_raw_nonzero().to_string().as_bytes())?;
         std::io::Result::Ok(renameat(CWD, &aside, CWD, path)?)
     };
