@@ -81,10 +81,14 @@ pub(super) fn listen_fds() -> u32 {
 
 /// Are all descriptors there that are to be handed on? Where the caller has none, one of ours would have the number.
 pub(super) fn check_preserved(words: &Words) -> Result<()> {
-    let Some(count) = words.number::<u32>("preserve-fds")? else { return Ok(()) };
-    let first = 3_u32.saturating_add(listen_fds());
-    match (first..first.saturating_add(count)).find(|&number| !sys::process::is_inherited(number)) {
+    let sockets = listen_fds();
+    let count = words.number::<u32>("preserve-fds")?.unwrap_or(0);
+    let first = 3_u32.saturating_add(sockets);
+    match (3..first.saturating_add(count)).find(|&number| !sys::process::is_inherited(number)) {
         None => Ok(()),
+        Some(number) if number < first => {
+            Err(Error::invalid(format!("LISTEN_FDS: {sockets} are to be handed on, but {number} is not open")))
+        }
         Some(number) => Err(Error::invalid(format!(
             "option `--preserve-fds`: {count} are to be handed on, but {number} is not open"
         ))),

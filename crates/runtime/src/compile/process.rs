@@ -14,6 +14,9 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 /// Processors and memory nodes beyond this number do not exist (the kernel's largest `NR_CPUS`).
 const MAX_BITS: u32 = 8192;
 
+/// No process has more descriptors unless an administrator allows it (proc_sys_fs(5), `nr_open`).
+const MAX_FDS: u32 = 1 << 20;
+
 pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
     let host = setting.host;
     let (candidates, searched) = candidates(process)?;
@@ -55,8 +58,16 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
         searched,
         argv: texts(&process.args, "process.args")?,
         env: environment(process, setting)?,
-        kept_fds: setting.kept_fds.saturating_add(setting.listen_fds),
+        kept_fds: kept_fds(setting)?,
     })
+}
+
+fn kept_fds(setting: &Setting<'_>) -> Result<u32> {
+    let count = setting.kept_fds.saturating_add(setting.listen_fds);
+    match count {
+        ..=MAX_FDS => Ok(count),
+        _ => Err(Error::invalid(format!("no process has {count} descriptors to hand on"))),
+    }
 }
 
 /// What `execvp` would try: the name itself when it has a slash, else each folder of the payload's own PATH.
