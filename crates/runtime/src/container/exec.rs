@@ -78,7 +78,8 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
         cgroups: &[],
         dies_with_launcher: false,
         pivot: true,
-        new_keyring: false,
+        // The caller's keys are not for the container.
+        new_keyring: true,
         kept_fds: what.preserve_fds,
         listen_fds: 0,
         notify_folder: None,
