@@ -127,6 +127,10 @@ fn clone_between(steps: &[Step], what: Clone3<'_>, plan: &Plan, inherited: &Inhe
     // One of its own: on the other the init may speak first.
     let (ear, mouth) = sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let child = copy(Clone3 { namespaces: 0, ..what }, || {
+        if plan.joins.iter().any(|join| join.kind == sys::process::namespace::PID) {
+            // Those who live there see the init from its first moment (CVE-2016-9962). The call has no way to fail.
+            let _ = sys::process::hide_memory();
+        }
         let failed = steps.iter().enumerate().find_map(|(index, step)| Some((index, joins::take(step, plan).err()?)));
         let make = || copy(Clone3 { cgroup: None, sibling: true, ..what }, || init::run(plan, inherited));
         match failed.map_or_else(|| make().map_err(|errno| (steps.len(), errno)), Err) {
