@@ -9,7 +9,7 @@ use crate::plan::{HookPlan, Plan, Text, UserNamespace};
 use crate::{sources, user_namespace};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, WaitOptions, waitpid};
@@ -75,7 +75,7 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
         sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let strings = Strings::of(plan);
     let mut told = sys::shared::Text::new().map_err(std::io::Error::from).context(|| "can't share memory")?;
-    let mount_namespace = plan.mount_namespace.as_ref().map(open_namespace).transpose()?;
+    let mount_namespace = plan.mount_namespace.as_ref().map(open_mount_namespace).transpose()?;
     let host_proc = host_proc(plan.process.apparmor.is_some() || plan.process.selinux.is_some())?;
     let tables = Tables::of(&strings);
     let revealing = crate::revealing::points(plan)?;
@@ -296,6 +296,20 @@ pub(crate) fn open_namespace(path: &Text) -> Result<OwnedFd> {
     openat(CWD, path.c(), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())
         .map_err(std::io::Error::from)
         .context(|| format!("can't open the namespace `{}`", path.lossy()))
+}
+
+/// A mount namespace to make a container in: not ours, whose root would become the container's.
+fn open_mount_namespace(path: &Text) -> Result<OwnedFd> {
+    let namespace = open_namespace(path)?;
+    let (theirs, ours) = fstat(&namespace)
+        .and_then(|theirs| Ok((theirs, stat(c"/proc/thread-self/ns/mnt")?)))
+        .map_err(std::io::Error::from)
+        .context(|| format!("can't look at the namespace `{}`", path.lossy()))?;
+    if (theirs.st_dev, theirs.st_ino) == (ours.st_dev, ours.st_ino) {
+        let message = format!("config.json: `linux.namespaces`: the mount namespace `{}` is the host's", path.lossy());
+        return Err(Error::invalid(message));
+    }
+    Ok(namespace)
 }
 
 /// The host's `/proc`, when a label has to be written through it.
