@@ -198,6 +198,26 @@ pub fn is_inherited(number: u32) -> bool {
     flags >= 0 && flags & libc::FD_CLOEXEC == 0
 }
 
+/// Closes every descriptor from `first` on but these: an init lets go of what its launcher has open. Allocates nothing.
+pub fn close_all_but<const N: usize>(first: u32, kept: [Option<BorrowedFd<'_>>; N]) -> Result<(), Errno> {
+    let mut kept = kept.map(|fd| fd.map_or(u32::MAX, |fd| fd.as_raw_fd().unsigned_abs()));
+    kept.sort_unstable();
+    let mut from = first;
+    for number in kept.into_iter().filter(|number| *number >= first && *number != u32::MAX) {
+        if number > from {
+            close_between(from, number - 1)?;
+        }
+        from = number + 1;
+    }
+    close_between(from, u32::MAX)
+}
+
+#[allow(unsafe_code, reason = "the system call has no safe wrapper")]
+fn close_between(first: u32, last: u32) -> Result<(), Errno> {
+    // SAFETY: the caller is an init, a copy of the process that owns them, and never runs that owner's code again.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, 0) }).map(drop)
+}
+
 /// Takes a capability from the bounding set for good (prctl(2), `PR_CAPBSET_DROP`). `EINVAL`: this kernel has no such.
 #[allow(unsafe_code, reason = "rustix knows only the capabilities of its own time")]
 pub fn drop_from_bounding_set(capability: u8) -> Result<(), Errno> {

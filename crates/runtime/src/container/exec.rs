@@ -204,7 +204,7 @@ impl Entering<'_> {
         let child = copy(what, || {
             // Our end of the conversation: if we are killed it must be over.
             sys::process::give_up(launchers.as_fd());
-            let made = self.go_in(task_files).and_then(|()| {
+            let made = self.go_in(payload, task_files).and_then(|()| {
                 let sibling = Clone3 { sibling: true, ..Clone3::default() };
                 copy(sibling, || init::run_exec(self.plan, payload))
             });
@@ -213,14 +213,22 @@ impl Entering<'_> {
         child.map(|child| child.pid).map_err(refused)
     }
 
-    fn go_in(&self, task_files: &[OwnedFd]) -> Result<(), Errno> {
+    fn go_in(&self, payload: &Payload<'_>, task_files: &[OwnedFd]) -> Result<(), Errno> {
         // Before anybody inside can see us (CVE-2016-9962).
         sys::process::hide_memory()?;
         task_files.iter().try_for_each(|file| rustix::io::write(file, b"0").map(drop))?;
+        self.let_go(payload)?;
         match self.namespaces {
             0 => Ok(()),
             bits => sys::process::enter_namespaces(self.pidfd, bits),
         }
+    }
+
+    /// Whoever inside may trace everybody finds nothing of the host's.
+    fn let_go(&self, payload: &Payload<'_>) -> Result<(), Errno> {
+        let agent = payload.listener.map(|(agent, _)| agent);
+        let kept = [Some(self.pidfd.as_fd()), Some(payload.report), payload.host_proc, agent];
+        sys::process::close_all_but(init::first_own(self.plan), kept)
     }
 
     /// Waits until the child has made the process, and hears which it is.

@@ -42,7 +42,7 @@ fn one(hook: &HookPlan, tables: &ExecTables<'_>, input: BorrowedFd<'_>) -> Resul
     seek(input, SeekFrom::Start(0))?;
     let child = copy(Clone3::default(), || {
         let _ = rustix::stdio::dup2_stdin(input);
-        let _ = close_range(3, Range::CloseOnExec);
+        let _ = close_range(3, Range::Close);
         tables.execute(hook.path.c());
         exit_now(NOT_EXECUTED)
     })?;

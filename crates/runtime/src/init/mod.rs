@@ -12,6 +12,7 @@ mod process;
 mod root;
 pub(crate) mod stops;
 
+pub(crate) use process::first_own;
 pub(crate) use stops::{GO, START, message};
 
 use crate::failure::{Failure, Stage};
@@ -123,6 +124,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     root::seal(plan)?;
     process::become_user(process)?;
     process::die_with_launcher(process)?; // a change of user clears it: after
+    stops::let_go(plan, inherited, &labels)?;
     let started = stops::before_payload(plan, inherited)?;
     let report = started.as_ref().map_or(payload.report, AsFd::as_fd);
     let Err(failure) = last_steps(plan, inherited, &Payload { report, ..*payload }, &labels);

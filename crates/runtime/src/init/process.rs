@@ -4,7 +4,7 @@ use super::paths::make_dirs;
 use super::{At, Done, Payload, message};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text, UserNamespace};
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{
     Access, AtFlags, CWD, FileType, Gid, Mode, OFlags, Uid, accessat, fchown, fstat, open, openat, statat,
 };
@@ -101,6 +101,12 @@ pub(super) fn set_sysctls(plan: &Plan) -> Done {
 pub(super) struct Labels {
     apparmor: Option<OwnedFd>,
     selinux: Option<OwnedFd>,
+}
+
+impl Labels {
+    pub(super) fn fds(&self) -> [Option<BorrowedFd<'_>>; 2] {
+        [&self.apparmor, &self.selinux].map(|file| file.as_ref().map(AsFd::as_fd))
+    }
 }
 
 pub(super) fn open_labels(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Labels> {
@@ -356,6 +362,11 @@ fn is_dir(path: &CStr) -> bool {
     statat(CWD, path, AtFlags::empty()).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode).is_dir())
 }
 
+/// The first descriptor that is not the payload's.
+pub(crate) fn first_own(plan: &ProcessPlan) -> u32 {
+    FIRST_FD + plan.kept_fds
+}
+
 /// What is still needed moves to the first places that are not the payload's, marked close-on-exec; all after it is
 /// closed.
 #[allow(clippy::type_complexity, reason = "two descriptors, each by its own number")]
@@ -363,7 +374,7 @@ fn keep_only<'a>(
     plan: &ProcessPlan,
     payload: &Payload<'a>,
 ) -> Result<(OwnedFd, Option<(OwnedFd, &'a sys::shared::Text)>), Errno> {
-    let first = FIRST_FD + plan.kept_fds;
+    let first = first_own(plan);
     // First out of the way of each other, then into place.
     let aside = rustix::io::fcntl_dupfd_cloexec(payload.report, i32::try_from(first + 2).map_err(|_| Errno::BADF)?)?;
     let agent =

@@ -1,5 +1,6 @@
 //! Where the init stops: for its launcher, and at last for whoever starts the payload.
 
+use super::process::{Labels, first_own};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
 use crate::plan::Plan;
@@ -51,6 +52,20 @@ fn hear_go(report: BorrowedFd<'_>) -> Result<(), Errno> {
     let mut word = [0; 1];
     let (length, _) = sys::socket::receive(report, &mut word, RecvFlags::empty())?;
     if word[..length] == *GO { Ok(()) } else { Err(Errno::CONNRESET) }
+}
+
+/// An init that waits, or calls hooks of the container, holds nothing of the host's that a neighbour who may trace it
+/// could take (CVE-2016-9962).
+pub(super) fn let_go(plan: &Plan, inherited: &Inherited<'_>, labels: &Labels) -> Done {
+    if !plan.stops.before_payload && plan.start_container_hooks.is_empty() {
+        return Ok(());
+    }
+    let Inherited { payload, start, hook_input, .. } = inherited;
+    let [apparmor, selinux] = labels.fds();
+    let [_, created] = hook_input.map_or([None; 2], |inputs| inputs.map(Some));
+    let agent = payload.listener.map(|(agent, _)| agent);
+    let kept = [Some(payload.report), *start, created, apparmor, selinux, agent];
+    sys::process::close_all_but(first_own(&plan.process), kept).at(Stage::Launcher, 4)
 }
 
 /// Says that the container is created, and waits on its socket until somebody starts it: then that conversation is the
