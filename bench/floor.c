@@ -12,6 +12,7 @@
  *     -n      keep the host's network namespace
  *     -d      the mounts, devices, masked and read-only paths that Docker gives a container
  *     -c DIR  make DIR, a new cgroup in a v2 hierarchy, and clone straight into it (Linux 5.7)
+ *     -1 DIR  make DIR, a new cgroup in a v1 hierarchy, and join it; may be repeated
  *
  * Exit code: the command's, 128 + n for a signal, 125 if a call failed (the call's name and errno go to stderr).
  */
@@ -33,11 +34,12 @@
 #include <unistd.h>
 
 enum { OURS = 125 };
-enum { PATH_BYTES = 4096 };
+enum { PATH_BYTES = 4096, MAX_CGROUPS = 32 };
 
 struct options {
     int is_volatile, host_network, docker_like;
-    const char *cgroup, *lower, *state;
+    const char *cgroup, *lower, *state, *v1[MAX_CGROUPS];
+    int v1_count;
     char **command;
 };
 
@@ -133,7 +135,20 @@ static void pivot(void) {
     must(chdir("/"), "chdir", "/");
 }
 
+/* By the process itself and through `tasks`: what anybody else writes waits for the whole machine's forks. */
+static void join_v1(const struct options *o) {
+    for (int i = 0; i < o->v1_count; i++) {
+        char path[PATH_BYTES];
+        snprintf(path, sizeof path, "%s/tasks", o->v1[i]);
+        int fd = open(path, O_WRONLY | O_CLOEXEC);
+        must(fd, "open", path);
+        must((int)write(fd, "0", 1), "join", path);
+        close(fd);
+    }
+}
+
 static int child(const struct options *o) {
+    join_v1(o);
     mount_root(o);
     if (o->docker_like) {
         add_docker_mounts();
@@ -153,6 +168,7 @@ static pid_t clone_child(const struct options *o) {
                  (o->host_network ? 0 : CLONE_NEWNET),
         .exit_signal = SIGCHLD,
     };
+    for (int i = 0; i < o->v1_count; i++) make_dir(o->v1[i]);
     if (o->cgroup) {
         make_dir(o->cgroup);
         int fd = open(o->cgroup, O_PATH | O_DIRECTORY | O_CLOEXEC);
@@ -175,19 +191,21 @@ static void clean_up(const struct options *o) {
         must(nftw(made[i], remove_one, 8, FTW_DEPTH | FTW_PHYS), "remove", made[i]);
     if (o->docker_like) must(unlink("etc-file"), "remove", "etc-file");
     if (o->cgroup) must(rmdir(o->cgroup), "remove", o->cgroup);
+    for (int i = 0; i < o->v1_count; i++) must(rmdir(o->v1[i]), "remove", o->v1[i]);
 }
 
 static struct options parse(int argc, char **argv) {
     struct options o = {0};
-    for (int flag; (flag = getopt(argc, argv, "+vndc:")) != -1;) {
+    for (int flag; (flag = getopt(argc, argv, "+vndc:1:")) != -1;) {
         if (flag == 'v') o.is_volatile = 1;
         else if (flag == 'n') o.host_network = 1;
         else if (flag == 'd') o.docker_like = 1;
         else if (flag == 'c') o.cgroup = optarg;
+        else if (flag == '1' && o.v1_count < MAX_CGROUPS) o.v1[o.v1_count++] = optarg;
         else exit(OURS);
     }
     if (argc - optind < 3) {
-        fprintf(stderr, "usage: floor [-v] [-n] [-d] [-c CGROUP] LOWER STATE COMMAND [ARG...]\n");
+        fprintf(stderr, "usage: floor [-v] [-n] [-d] [-c CGROUP] [-1 CGROUP]... LOWER STATE COMMAND [ARG...]\n");
         exit(OURS);
     }
     o.lower = argv[optind];

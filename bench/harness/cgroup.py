@@ -24,7 +24,6 @@ def _mounts() -> list[tuple[str, str, Path]]:
 class Cgroup:
     def __init__(self, name: str):
         self.name = name
-        self.borrowed: list[Path] = []
         mounts = _mounts()
         accounting = [m for kind, options, m in mounts if kind == "cgroup" and "cpuacct" in options.split(",")]
         self.unified = next((m for kind, _, m in mounts if kind == "cgroup2"), None)
@@ -34,20 +33,16 @@ class Cgroup:
         self.path = (accounting[0] if accounting else self.unified) / self.name
         self.daemon = self.path / "daemon"
 
-    def make(self, folder: Path) -> None:
-        """Makes us, and borrows what stands in crun's way; call `remove` whatever happens."""
-        self._borrow_controllers(folder)
+    def make(self) -> None:
+        """Makes us; call `remove` whatever happens."""
         self.daemon.mkdir(parents=True)
 
-    def _borrow_controllers(self, folder: Path) -> None:
-        """Beside v1 hierarchies crun refuses a v2 hierarchy that still has controllers: a v1 mount takes them away."""
-        if not (self.is_v1 and self.unified):
-            return
-        for controller in (self.unified / "cgroup.controllers").read_text().split():
-            target = folder / f"cgroup-{controller}"
-            target.mkdir()
-            subprocess.run(["mount", "-t", "cgroup", "-o", controller, "cgroup", str(target)], check=True)
-            self.borrowed.append(target)
+    def hide_controllers(self, folder: Path) -> None:
+        """Beside v1 hierarchies crun refuses a v2 hierarchy that still has controllers. In our own mount namespace it
+        has none: what lists them is covered by an empty file."""
+        if self.is_v1 and self.unified:
+            (folder / "no-controllers").touch()
+            subprocess.run(["mount", "--bind", folder / "no-controllers", self.unified / "cgroup.controllers"], check=True)
 
     def usage_ms(self) -> float:
         """User and system time of everything that ever ran below us."""
@@ -63,10 +58,25 @@ class Cgroup:
         (self.unified / self.name).mkdir(exist_ok=True)
         return self.unified / self.name / "floor"
 
+    def floor_v1_cgroups(self) -> list[Path]:
+        """Where the floor may make its v1 cgroups: one in each hierarchy."""
+        found = []
+        for kind, options, mount in _mounts():
+            if kind != "cgroup":
+                continue
+            parent = mount / self.name
+            parent.mkdir(exist_ok=True)
+            if "cpuset" in options.split(","):
+                # No process can join a cpuset without processors; with clone_children a new one has its parent's.
+                for file in ("cpuset.cpus", "cpuset.mems"):
+                    (parent / file).write_text((mount / file).read_text())
+                (parent / "cgroup.clone_children").write_text("1")
+            found.append(parent / "floor")
+        return found
+
     def remove(self) -> None:
-        """Removes us from every hierarchy; all processes have ended before."""
+        """Removes us, and containers whose names begin like ours, from every hierarchy; all processes have ended."""
         for _, _, mount in _mounts():
-            for folder, _, _ in os.walk(mount / self.name, topdown=False):
-                os.rmdir(folder)
-        for target in self.borrowed:
-            subprocess.run(["umount", str(target)], check=True)
+            for ours in mount.glob(f"{self.name}*"):
+                for folder, _, _ in os.walk(ours, topdown=False):
+                    os.rmdir(folder)

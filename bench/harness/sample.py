@@ -38,6 +38,7 @@ class Command:
     env: dict[str, str] = field(default_factory=dict)
     user: User | None = None
     daemons: object | None = None
+    several: bool = False  # `argv` is several commands, one after the other, with `--` between them.
 
 
 @dataclass(frozen=True)
@@ -65,11 +66,9 @@ class Meter:
         if command.daemons:
             argv += ["-g", str(command.daemons.cgroup)]
             command.daemons.begin()
-        done = subprocess.run(argv + command.argv, env={"PATH": os.environ["PATH"], **command.env},
-                              cwd="/", capture_output=True, text=True)
-        if done.returncode:
-            raise Failed(done.stderr.strip() or f"measure exited with {done.returncode}")
-        result = json.loads(done.stdout)
+        if command.several:
+            argv.append("-s")
+        result = self._measure(argv + command.argv, command.env)
         if result["exit"]:
             raise Failed(f"exit {result['exit']}: {self._last_line()}")
         cpu_ms, rss_mib = result["cpu_us"] / 1e3, result["rss_kib"] / 1024
@@ -77,6 +76,18 @@ class Meter:
             cpu_ms, daemon_rss_mib = command.daemons.end()
             rss_mib = max(rss_mib, daemon_rss_mib)
         return Sample(result["wall_us"] / 1e3, cpu_ms, rss_mib, result["left"])
+
+    def many(self, argv: list[str], times: int, callers: int) -> dict:
+        """The same commands so many times, by several callers side by side; failures are counted, not raised."""
+        flags = ["-o", str(self.output), "-t", str(LIMIT_S), "-s", "-n", str(times), "-j", str(callers)]
+        return self._measure([str(self.program), *flags, *argv], {})
+
+    @staticmethod
+    def _measure(argv: list[str], env: dict[str, str]) -> dict:
+        done = subprocess.run(argv, env={"PATH": os.environ["PATH"], **env}, cwd="/", capture_output=True, text=True)
+        if done.returncode:
+            raise Failed(done.stderr.strip() or f"measure exited with {done.returncode}")
+        return json.loads(done.stdout)
 
     def _last_line(self) -> str:
         lines = [line.strip() for line in self.output.read_text(errors="replace").splitlines() if line.strip()]
