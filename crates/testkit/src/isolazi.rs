@@ -1,30 +1,21 @@
 //! The real binary in a private place: own data folder, runtime folder and home; nothing may be left when it ends.
 
-use crate::leftovers::{clear, leftovers};
 use crate::output::{Output, finish};
+use crate::place::{Place, ordinary_ids};
 use crate::pty::Pty;
 use std::ffi::OsStr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, SystemTime};
+use std::process::{Child, Command};
+use std::time::Duration;
 
-/// The ordinary user of `tests/material/install.sh`.
-const ORDINARY_USER: &str = "isolazi-test";
 /// A run that takes longer hangs; pulls of the largest image need a fraction of it on a busy machine.
 const LIMIT: Duration = Duration::from_secs(120);
-const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// One user's installation. Dropping it panics if a mount, process or cgroup is left; then it is cleared away.
 #[derive(Debug)]
 pub struct Isolazi {
-    place: PathBuf,
+    place: Place,
     binary: PathBuf,
-    user: Option<(u32, u32)>,
-    environment: Vec<(String, String)>,
-    since: SystemTime,
 }
 
 /// A run that goes on while the test does something else.
@@ -45,87 +36,48 @@ impl Isolazi {
 
     /// Run by the ordinary user `isolazi-test`; the test itself is root.
     pub fn ordinary() -> Self {
-        Self::place(Some(Self::ordinary_ids()), binary())
-    }
-
-    fn ordinary_ids() -> (u32, u32) {
-        let passwd = std::fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
-        let ids = passwd.lines().find_map(|line| {
-            let mut fields = line.strip_prefix(ORDINARY_USER)?.strip_prefix(':')?.split(':').skip(1);
-            Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
-        });
-        ids.unwrap_or_else(|| panic!("no user `{ORDINARY_USER}`: run `tests/material/install.sh`"))
+        Self::place(Some(ordinary_ids()), binary())
     }
 
     fn place(user: Option<(u32, u32)>, mut binary: PathBuf) -> Self {
-        static COUNT: AtomicUsize = AtomicUsize::new(0);
-        let count = COUNT.fetch_add(1, Ordering::Relaxed);
-        // Short, because socket addresses below it may have 108 bytes at most (unix(7)). The dot ends the number, so that
-        // no place's name is the beginning of another's.
-        let place = std::env::temp_dir().join(format!("isolazi-{}-{count}.t", std::process::id()));
-        for (folder, mode) in [("", 0o755), ("root", 0o700), ("run", 0o700), ("home", 0o700), ("work", 0o755)] {
-            let path = place.join(folder);
-            std::fs::DirBuilder::new().mode(mode).create(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
-            if let Some((uid, gid)) = user {
-                chown(&path, Some(uid), Some(gid)).expect("root gives files away: run the tests as root");
-            }
-        }
+        let mut place = Place::new(user);
+        place.env("ISOLAZI_ROOT", place.folder("root").display().to_string());
         if user.is_some() {
-            // The checkout may lie in a home that other users cannot enter.
-            let copy = place.join("isolazi");
-            // By another process: were it this one, whatever a parallel test starts meanwhile would inherit the
-            // descriptor that writes, and the copy could not be executed (ETXTBSY).
-            let copied = std::process::Command::new("cp").arg(&binary).arg(&copy).status();
-            assert!(copied.as_ref().is_ok_and(|status| status.success()), "cp {}: {copied:?}", binary.display());
-            std::fs::set_permissions(&copy, PermissionsExt::from_mode(0o755)).expect("our own file");
-            binary = copy;
+            binary = place.copy_program(&binary, "isolazi");
         }
-        Self { place, binary, user, environment: Vec::new(), since: SystemTime::now() }
+        Self { place, binary }
     }
 
     /// Sets a variable for all runs that follow; runs inherit nothing else but `PATH`, `HOME` and the private folders.
     pub fn env(&mut self, key: &str, value: impl Into<String>) -> &mut Self {
-        self.environment.push((key.to_owned(), value.into()));
+        self.place.env(key, value);
         self
     }
 
     /// `ISOLAZI_ROOT`: images, snapshots, containers.
     pub fn root(&self) -> PathBuf {
-        self.place.join("root")
+        self.place.folder("root")
     }
 
     /// `XDG_RUNTIME_DIR`.
     pub fn runtime(&self) -> PathBuf {
-        self.place.join("run")
+        self.place.folder("run")
     }
 
     /// `HOME`.
     pub fn home(&self) -> PathBuf {
-        self.place.join("home")
+        self.place.folder("home")
     }
 
     /// The working folder of every run, and a place for a test's own files.
     pub fn work(&self) -> PathBuf {
-        self.place.join("work")
+        self.place.folder("work")
     }
 
     /// A command that is ready to be spawned, for whatever the methods below do not do.
     pub fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
-        let mut command = self.base(&self.binary);
+        let mut command = self.place.command(&self.binary);
         command.args(arguments);
-        if let Some((uid, gid)) = self.user {
-            // std drops root's supplementary groups together with the user id.
-            command.gid(gid).uid(uid);
-        }
-        command
-    }
-
-    fn base(&self, program: &Path) -> Command {
-        let mut command = Command::new(program);
-        command.env_clear().current_dir(self.work()).env("PATH", PATH).env("HOME", self.home());
-        command.env("ISOLAZI_ROOT", self.root()).env("XDG_RUNTIME_DIR", self.runtime());
-        command.envs(self.environment.iter().map(|(key, value)| (key, value)));
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
 
@@ -149,18 +101,7 @@ impl Isolazi {
 
     /// Runs on a new terminal of 24 rows and 80 columns.
     pub fn pty<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Pty {
-        let mut command = match self.user {
-            None => self.base(&self.binary),
-            Some((uid, gid)) => {
-                // The session and its terminal are made by root, who then becomes the user.
-                let mut command = self.base(Path::new("setpriv"));
-                command.args(["--reuid".to_owned(), uid.to_string(), "--regid".to_owned(), gid.to_string()]);
-                command.args(["--clear-groups", "--"]).arg(&self.binary);
-                command
-            }
-        };
-        command.args(arguments).env("TERM", "xterm");
-        Pty::spawn(&command, 24, 80)
+        self.place.pty(&self.binary, arguments)
     }
 }
 
@@ -204,31 +145,11 @@ pub fn binary() -> PathBuf {
     binary
 }
 
-impl Drop for Isolazi {
-    fn drop(&mut self) {
-        let left = if std::thread::panicking() { Vec::new() } else { leftovers(&self.place, self.since) };
-        clear(&self.place);
-        let removed = remove(&self.place);
-        if std::thread::panicking() {
-            return;
-        }
-        assert!(left.is_empty(), "left behind in {}: {left:#?}", self.place.display());
-        removed.unwrap_or_else(|cause| panic!("can't remove {}: {cause}", self.place.display()));
-    }
-}
-
-/// Removes the place; an ordinary user's has files of ids that only a user namespace lets him remove.
-fn remove(place: &Path) -> std::io::Result<()> {
-    std::fs::remove_dir_all(place).or_else(|cause| {
-        let mut unshare = Command::new("unshare");
-        let status = unshare.args(["--map-root-user", "--map-auto", "rm", "-rf", "--"]).arg(place).status()?;
-        if status.success() { Ok(()) } else { Err(cause) }
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::leftovers::leftovers;
+    use std::time::SystemTime;
 
     /// A shell in the place of the binary: what it leaves behind is ours to choose.
     fn shell(user: Option<(u32, u32)>) -> Isolazi {
@@ -238,11 +159,11 @@ mod tests {
     #[track_caller]
     fn complaint_about(script: &str) -> String {
         let isolazi = shell(None);
-        let place = isolazi.place.clone();
+        let place = isolazi.place.path().to_owned();
         isolazi.run(&["-c", script]).ok();
         let failure = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(isolazi))).unwrap_err();
         assert!(std::fs::metadata(&place).is_err(), "the place is still there");
-        assert_eq!(leftovers(&place, SystemTime::now()), Vec::<String>::new(), "not cleared");
+        assert_eq!(leftovers(&place, "isolazi", SystemTime::now()), Vec::<String>::new(), "not cleared");
         failure.downcast_ref::<String>().unwrap().clone()
     }
 
@@ -252,12 +173,12 @@ mod tests {
         isolazi.env("EXTRA", "1");
         let mut lines: Vec<String> = isolazi.run(&["-c", "env"]).ok().lines().map(str::to_owned).collect();
         lines.sort();
-        let place = isolazi.place.display().to_string();
+        let place = isolazi.place.path().display().to_string();
         let expected = [
             "EXTRA=1".to_owned(),
             format!("HOME={place}/home"),
             format!("ISOLAZI_ROOT={place}/root"),
-            format!("PATH={PATH}"),
+            "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin".to_owned(),
             format!("PWD={place}/work"),
             format!("XDG_RUNTIME_DIR={place}/run"),
         ];
@@ -291,8 +212,8 @@ mod tests {
 
     #[test]
     fn the_ordinary_user_has_no_rights_of_root() {
-        let isolazi = shell(Some(Isolazi::ordinary_ids()));
-        let (uid, gid) = Isolazi::ordinary_ids();
+        let isolazi = shell(Some(ordinary_ids()));
+        let (uid, gid) = ordinary_ids();
         let ask =
             "id -u; id -g; id -G; grep CapEff /proc/self/status; touch $ISOLAZI_ROOT/x $HOME/x $XDG_RUNTIME_DIR/x x";
         let expected = format!("{uid}\n{gid}\n{gid}\nCapEff:\t0000000000000000\n");

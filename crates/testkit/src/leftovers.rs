@@ -8,13 +8,13 @@ use std::time::{Duration, Instant, SystemTime};
 const GRACE: Duration = Duration::from_secs(3);
 const CGROUPS: &str = "/sys/fs/cgroup";
 
-/// Waits until nothing of `root` is left, at most [`GRACE`]; then what is.
-pub(crate) fn leftovers(root: &Path, since: SystemTime) -> Vec<String> {
+/// Waits until nothing of `root` is left, and no cgroup whose name begins with `groups`, at most [`GRACE`]; then what is.
+pub(crate) fn leftovers(root: &Path, groups: &str, since: SystemTime) -> Vec<String> {
     let deadline = Instant::now() + GRACE;
     loop {
         let mut found: Vec<String> = mounts(root).iter().map(|path| format!("mount {}", path.display())).collect();
         found.extend(processes(root).iter().map(|pid| describe(*pid)));
-        found.extend(cgroups(since).iter().map(|path| format!("cgroup {}", path.display())));
+        found.extend(cgroups(groups, since).iter().map(|path| format!("cgroup {}", path.display())));
         if found.is_empty() || Instant::now() > deadline {
             return found;
         }
@@ -73,8 +73,9 @@ fn describe(pid: i32) -> String {
 
 /// Cgroups of containers, made since then, with nobody in them. The folder `isolazi` that holds them may stay, and those
 /// of tests that run at the same time have processes (or will have within the grace).
-fn cgroups(since: SystemTime) -> Vec<PathBuf> {
+fn cgroups(name: &str, since: SystemTime) -> Vec<PathBuf> {
     let mut found = Vec::new();
+    let shared = Some(&&b"isolazi"[..]);
     let mut folders = vec![PathBuf::from(CGROUPS)];
     while let Some(folder) = folders.pop() {
         let Ok(entries) = std::fs::read_dir(&folder) else { continue };
@@ -84,7 +85,7 @@ fn cgroups(since: SystemTime) -> Vec<PathBuf> {
             .map(|e| e.path())
             .collect();
         let parts: Vec<&[u8]> = folder.components().map(|part| part.as_os_str().as_bytes()).collect();
-        let ours = parts.iter().any(|part| part.starts_with(b"isolazi")) && parts.last() != Some(&&b"isolazi"[..]);
+        let ours = parts.iter().any(|part| part.starts_with(name.as_bytes())) && parts.last() != shared;
         let young = std::fs::metadata(&folder).and_then(|facts| facts.modified()).is_ok_and(|time| time >= since);
         let empty = std::fs::read(folder.join("cgroup.procs")).is_ok_and(|pids| pids.is_empty());
         if ours && young && empty && below.is_empty() {
@@ -111,11 +112,11 @@ mod tests {
         let parent = top.join("isolazi").join(format!("testkit-{}", std::process::id()));
         let since = SystemTime::now() - Duration::from_secs(1);
         std::fs::create_dir_all(&parent).unwrap();
-        let found = cgroups(since);
+        let found = cgroups("isolazi", since);
         std::fs::remove_dir(&parent).unwrap();
         // Fails if others hold containers there, and then it must stay.
         let _ = std::fs::remove_dir(top.join("isolazi"));
         assert!(found.contains(&parent) && !found.contains(&top.join("isolazi")), "{found:?}");
-        assert!(!cgroups(since).contains(&parent));
+        assert!(!cgroups("isolazi", since).contains(&parent));
     }
 }

@@ -15,6 +15,7 @@ mod isolazi;
 mod leftovers;
 mod listing;
 mod output;
+mod place;
 mod pty;
 mod registries;
 mod sample;
