@@ -198,7 +198,8 @@ fn no_descriptor_leads_to_the_host() {
     victim.oci_behind(&["run", "--detach", &victim.id]);
     let other = format!("{}-run", victim.id);
     for number in 3..24 {
-        for cwd in [format!("/proc/self/fd/{number}"), format!("/proc/self/fd/{number}/../.."), "/proc/self/cwd".into()] {
+        for cwd in [format!("/proc/self/fd/{number}"), format!("/proc/self/fd/{number}/../.."), "/proc/self/cwd".into()]
+        {
             let output = victim.oci(&["exec", "--cwd", &cwd, &victim.id, "sh", "-c", &look]);
             assert!(output.code != 0 && !output.stdout.contains("of the host"), "{cwd}: {output:?}");
             assert!(output.stderr.contains("can't enter the working directory"), "{cwd}: {output:?}");
@@ -234,8 +235,7 @@ fn a_created_container_holds_nothing_of_the_hosts() {
         .unwrap()
         .map(|entry| fs::read_link(entry.unwrap().path()).unwrap().display().to_string())
         .collect();
-    let foreign: Vec<_> =
-        links.iter().filter(|link| *link != "/dev/null" && !link.starts_with("socket:[")).collect();
+    let foreign: Vec<_> = links.iter().filter(|link| *link != "/dev/null" && !link.starts_with("socket:[")).collect();
     assert!(foreign.is_empty() && links.len() == 5, "{links:?}");
     for link in ["cwd", "root"] {
         let (seen, own) = (format!("/proc/{pid}/{link}/bin/busybox"), victim.inside("bin/busybox"));

@@ -68,7 +68,9 @@ fn call_one(asked: &Hook, kind: &str, input: &OwnedFd) -> Result<()> {
             Err(timed_out(kind, &asked.path, plan.timeout_s))
         }
         Err((_, cause)) => Err(cause).context(words),
-        Ok(code) => Err(Error::new(Kind::Denied, format!("the {kind} hook `{}` failed with exit code {code}", asked.path))),
+        Ok(code) => {
+            Err(Error::new(Kind::Denied, format!("the {kind} hook `{}` failed with exit code {code}", asked.path)))
+        }
     }
 }
 

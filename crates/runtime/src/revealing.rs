@@ -25,7 +25,8 @@ pub(crate) fn points(plan: &Plan) -> Result<Vec<CString>> {
 }
 
 fn root_is_in_memory() -> Result<bool> {
-    let root = statfs(c"/").map_err(std::io::Error::from).context(|| "can't look at the root file system of the host")?;
+    let root =
+        statfs(c"/").map_err(std::io::Error::from).context(|| "can't look at the root file system of the host")?;
     Ok(IN_MEMORY.iter().any(|magic| i128::from(*magic) == i128::from(root.f_type)))
 }
 

@@ -185,7 +185,10 @@ fn a_neighbour_that_swaps_paths_gets_nothing_outside() {
     symlink(climb(&secret), rootfs.join("up~")).unwrap();
     let mut document = container("cat /up/file 2>/dev/null; test ! -e /up/file -o ! -e /work/escaped");
     // `/dev` is the image's own, so that everything is made where the neighbour swaps.
-    document["mounts"].as_array_mut().unwrap().retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
+    document["mounts"]
+        .as_array_mut()
+        .unwrap()
+        .retain(|mount| !mount["destination"].as_str().unwrap().starts_with("/dev"));
     let mounts = [
         json!({"destination": "/dev/pts", "type": "devpts", "source": "devpts", "options": ["newinstance"]}),
         json!({"destination": "/up", "type": "tmpfs", "source": "tmpfs", "options": ["tmpcopyup"]}),

@@ -119,14 +119,11 @@ fn neighbours_in_shared_namespaces_cannot_look_at_an_init() {
     document["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
     let (neighbour, _output) = room.start(&room.compile(document).unwrap(), None).unwrap();
     wait_for(&room.inside("tmp/ready"));
-    let namespace = |kind: &str, file: &str| {
-        json!({"type": kind, "path": format!("/proc/{}/ns/{file}", neighbour.pid.as_raw_nonzero())})
-    };
+    let namespace = |kind: &str, file: &str| json!({"type": kind, "path": format!("/proc/{}/ns/{file}", neighbour.pid.as_raw_nonzero())});
     let mut document = container("true");
     document["mounts"] = json!([]);
     document["hostname"] = "".into();
-    document["linux"] =
-        json!({"namespaces": [{"type": "mount"}, namespace("pid", "pid"), namespace("user", "user")]});
+    document["linux"] = json!({"namespaces": [{"type": "mount"}, namespace("pid", "pid"), namespace("user", "user")]});
     let plan = other.compile(document).unwrap();
     for _ in 0..20 {
         assert_eq!(other.run_plan(&plan).unwrap().code, 0);
