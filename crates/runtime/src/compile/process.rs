@@ -7,6 +7,7 @@ use error::{Error, Result, ResultExt};
 use oci::capabilities::Capability;
 use oci::runtime::{IoPriority, Linux, MemoryPolicy, Personality, Process, Rlimit, Scheduler};
 use std::borrow::Cow;
+use std::collections::HashSet;
 
 /// Where a command without a slash is looked for when the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -90,6 +91,7 @@ fn candidates(process: &Process) -> Result<(Vec<Text>, bool)> {
 fn environment(process: &Process, setting: &Setting<'_>) -> Result<Vec<Text>> {
     let mut env = texts(&process.env, "process.env")?;
     if let Some(home) = setting.home {
+        env.retain(|entry| entry.c().to_bytes() != b"HOME=");
         env.push(text(format!("HOME={home}"), "process.env")?);
     }
     if setting.notify_folder.is_some() {
@@ -102,7 +104,16 @@ fn environment(process: &Process, setting: &Setting<'_>) -> Result<Vec<Text>> {
         env.push(text(format!("LISTEN_FDS={}", setting.listen_fds), "process.env")?);
         env.push(text("LISTEN_PID=1", "process.env")?);
     }
+    keep_last(&mut env);
     Ok(env)
+}
+
+/// Of two values of a variable programs see one or the other; the later one is what somebody wanted, as with runc.
+fn keep_last(env: &mut Vec<Text>) {
+    let mut seen = HashSet::with_capacity(env.len());
+    let name = |entry: &Text| entry.c().to_bytes().split(|byte| *byte == b'=').next().unwrap_or_default().to_vec();
+    let mut kept: Vec<bool> = env.iter().rev().map(|entry| seen.insert(name(entry))).collect();
+    env.retain(|_| kept.pop().unwrap_or(true));
 }
 
 /// The kernel takes −1 for "as it is" (setresuid(2)): such a payload would stay root.

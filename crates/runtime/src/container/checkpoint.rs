@@ -56,6 +56,7 @@ impl Runtime {
             intel_rdt: None,
             notify_socket: None,
             descriptors: criu::descriptors(),
+            shares_pids: false,
         };
         folder.get().write(file::CONFIG, &text)?;
         folder.get().write_kept(&kept)?;

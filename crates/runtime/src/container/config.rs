@@ -5,6 +5,7 @@ use error::{Error, Result, ResultExt};
 use oci::runtime::{Hooks, Process, Spec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -58,17 +59,39 @@ pub(super) fn parse(text: &[u8]) -> Result<Spec> {
     Ok(spec)
 }
 
-/// A document that is wrong is read once more, by a slower way that knows which field it is at.
+/// A document that is not as it should be is read again: without `null`s, which programs in Go write for what is absent;
+/// and then by a slower way that knows which field is wrong.
 fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
-    serde_json::from_slice(text).map_err(|cause| {
-        let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(text));
-        let field = match again {
-            // What is no JSON has no fields.
-            Err(found) if cause.is_data() && found.path().iter().next().is_some() => format!("`{}`: ", found.path()),
-            _ => String::new(),
-        };
-        Error::invalid(format!("config.json: {field}{cause}"))
-    })
+    let cause = match serde_json::from_slice(text) {
+        Ok(value) => return Ok(value),
+        Err(cause) => cause,
+    };
+    if let Some(value) = without_nulls(text).and_then(|text| serde_json::from_slice(&text).ok()) {
+        return Ok(value);
+    }
+    let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(text));
+    let field = match again {
+        // What is no JSON has no fields.
+        Err(found) if cause.is_data() && found.path().iter().next().is_some() => format!("`{}`: ", found.path()),
+        _ => String::new(),
+    };
+    Err(Error::invalid(format!("config.json: {field}{cause}")))
+}
+
+fn without_nulls(text: &[u8]) -> Option<Vec<u8>> {
+    fn strip(value: &mut Value) {
+        match value {
+            Value::Object(fields) => {
+                fields.retain(|_, value| !value.is_null());
+                fields.values_mut().for_each(strip);
+            }
+            Value::Array(values) => values.iter_mut().for_each(strip),
+            _ => {}
+        }
+    }
+    let mut value: Value = serde_json::from_slice(text).ok()?;
+    strip(&mut value);
+    serde_json::to_vec(&value).ok()
 }
 
 #[cfg(test)]
@@ -116,6 +139,17 @@ mod tests {
             let (said, _line_and_column) = said.split_once(" at line ").unwrap_or((&said, ""));
             assert_eq!(said, format!("config.json: {expected}"), "{text}");
         }
+    }
+
+    #[test]
+    fn null_is_what_is_absent() {
+        let text = r#"{"ociVersion": "1.2.1", "mounts": null, "hooks": null, "hostname": null,
+            "process": {"cwd": "/", "args": ["a"], "env": null, "rlimits": null, "capabilities": {"bounding": null}},
+            "linux": {"seccomp": {"defaultAction": "SCMP_ACT_ALLOW", "syscalls": null}, "resources": {"devices": null}}}"#;
+        let spec = parse(text.as_bytes()).unwrap();
+        let seccomp = spec.linux.unwrap().seccomp.unwrap();
+        assert_eq!(seccomp.text(), r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#);
+        assert_eq!(spec.process.unwrap().args, ["a"]);
     }
 
     #[test]

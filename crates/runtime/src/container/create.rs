@@ -100,6 +100,7 @@ impl Runtime {
             intel_rdt: None,
             notify_socket,
             descriptors: crate::criu::descriptors(),
+            shares_pids: plan.namespaces & sys::process::namespace::PID == 0,
         };
         folder.get().write(file::CONFIG, &text)?;
         if kept.notify_socket.is_some() {
@@ -180,8 +181,7 @@ pub(super) fn open_root(rootfs: &Path, spec: &Spec) -> Result<OwnedFd> {
 
 fn home(spec: &Spec, root: &OwnedFd) -> Option<String> {
     let process = spec.process.as_ref()?;
-    let has_home = process.env.iter().any(|entry| entry.starts_with("HOME="));
-    (!has_home).then(|| user::home(root, process.user.uid))
+    (!user::has_home(&process.env)).then(|| user::home(root, process.user.uid))
 }
 
 /// What neither the plan nor the cgroups look at.

@@ -69,8 +69,7 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
     if what.console_socket.is_some() && !what.process.terminal {
         return Err(Error::invalid("a `--console-socket` needs a terminal: the process would have none"));
     }
-    let has_home = what.process.env.iter().any(|entry| entry.starts_with("HOME="));
-    let home = if has_home { None } else { home(pid, what.process.user.uid) };
+    let home = if user::has_home(&what.process.env) { None } else { home(pid, what.process.user.uid) };
     let setting = Setting {
         host,
         bundle: &kept.bundle,

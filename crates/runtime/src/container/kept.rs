@@ -35,6 +35,9 @@ pub(super) struct Kept {
     /// Whom to tell that the payload is ready (`NOTIFY_SOCKET` of the caller).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub notify_socket: Option<PathBuf>,
+    /// The container's pid namespace is not its own: the end of the first process does not end the others.
+    #[serde(default)]
+    pub shares_pids: bool,
     /// What standard input, output and error were, for a checkpoint.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub descriptors: Vec<String>,

@@ -14,6 +14,8 @@ impl Runtime {
         let folder = self.find(id)?;
         let kept = folder.kept()?;
         let status = folder.status(&kept)?;
+        // Who kills a container means all of it (as with runc).
+        let all = all || signal == KILL && kept.shares_pids;
         if all && let Some(cgroups) = &kept.cgroups {
             // Processes may have outlived the first one where they share a pid namespace with others.
             if status == Status::Stopped && cgroups.processes()?.is_empty() {

@@ -2,6 +2,11 @@
 
 use rustix::fd::AsFd;
 
+/// An empty one counts as none.
+pub(super) fn has_home(env: &[String]) -> bool {
+    env.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()))
+}
+
 /// The most of `/etc/passwd` that is looked at, in bytes.
 const MAX_PASSWD_BYTES: u64 = 1 << 20;
 
