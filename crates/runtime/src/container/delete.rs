@@ -65,7 +65,7 @@ impl Runtime {
 }
 
 /// Kills the first process and waits until it is gone.
-fn end(folder: &Folder, kept: &Kept) -> Result<()> {
+pub(super) fn end(folder: &Folder, kept: &Kept) -> Result<()> {
     let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten() else {
         return Ok(());
     };

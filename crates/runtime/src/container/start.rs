@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use super::kept::Kept;
 use super::notify::Notify;
-use super::{Runtime, Warnings, process, start_socket, status};
+use super::{Runtime, Warnings, delete, process, start_socket, status};
 use crate::compile::{Setting, compile};
 use crate::failure::Failure;
 use crate::init::START;
@@ -34,7 +34,12 @@ impl Runtime {
         crate::launch::hear_out(&conversation, |failure| explain(failure, &folder, &kept))?;
         start_socket::remove(&folder)?;
         let state = folder.state(&kept, Status::Running, &spec);
-        let mut warnings = hooks::call_all(&spec.hooks.poststart, "poststart", &state);
+        if let Err(error) = hooks::call(&spec.hooks.poststart, "poststart", &state) {
+            // Then the container does not go on (runtime.md, "Lifecycle"). The hook's failure is the one to tell.
+            let _ = delete::end(&folder, &kept);
+            return Err(error);
+        }
+        let mut warnings = Warnings::new();
         if let Some(notify) = notify
             && let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten()
         {
