@@ -65,7 +65,10 @@ fn check(plan: &Plan, host: &Host) {
     for (path, _) in &plan.sysctls {
         let path = path.lossy();
         let path = Path::new(&*path);
-        assert!(path.starts_with("/proc/sys") && path.components().skip(1).all(|c| matches!(c, Component::Normal(_))), "{path:?}");
+        assert!(
+            path.starts_with("/proc/sys") && path.components().skip(1).all(|c| matches!(c, Component::Normal(_))),
+            "{path:?}"
+        );
     }
     assert!(matches!(plan.root.sources[plan.root.null_source].content, Content::Host { .. }));
     let caps = &plan.process.capabilities;
@@ -120,8 +123,17 @@ fn unified() -> Hierarchies {
 
 fn mixed() -> Hierarchies {
     let v1 = [
-        &["cpu", "cpuacct"][..], &["cpuset"], &["blkio"], &["memory"], &["hugetlb"], &["pids"], &["rdma"], &["devices"],
-        &["freezer"], &["net_cls", "net_prio"], &["name=systemd"],
+        &["cpu", "cpuacct"][..],
+        &["cpuset"],
+        &["blkio"],
+        &["memory"],
+        &["hugetlb"],
+        &["pids"],
+        &["rdma"],
+        &["devices"],
+        &["freezer"],
+        &["net_cls", "net_prio"],
+        &["name=systemd"],
     ];
     let v1 = v1.map(|names| hierarchy(&format!("/sys/fs/cgroup/{}", names.join(",")), "c", names));
     Hierarchies { v2: Some(hierarchy("/sys/fs/cgroup/unified", "", &[])), v1: v1.to_vec() }
