@@ -10,7 +10,7 @@ use escape_common::Bundle;
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ int main(void) {
     return 0;
 }"#;
 
-fn wait_for(path: &PathBuf) {
+fn wait_for(path: &Path) {
     let end = Instant::now() + Duration::from_secs(20);
     while !path.try_exists().unwrap() {
         assert!(Instant::now() < end, "{} does not come", path.display());
