@@ -111,7 +111,9 @@ int main(int argc, char **argv) {
         die("execute the command");
     }
     waitpid(pid, NULL, 0);
-    long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC;
+    /* Whoever is left when we end would run into our breakpoints: it is killed. */
+    long options = PTRACE_O_TRACEFORK | PTRACE_O_TRACECLONE | PTRACE_O_TRACEVFORK | PTRACE_O_TRACEEXEC |
+                   PTRACE_O_EXITKILL;
     if (ptrace(PTRACE_SETOPTIONS, pid, 0, options) < 0) die("trace");
     set_breakpoints(pid);
     ptrace(PTRACE_CONT, pid, 0, 0);
