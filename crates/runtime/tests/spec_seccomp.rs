@@ -121,9 +121,20 @@ fn flags_and_architectures_are_heeded() {
         let filter = with(rule("ERRNO", &json!({})), &json!({"architectures": architectures}));
         assert_eq!(room.run(calling(7, &filter)).unwrap().code, libc::EPERM, "{architectures}");
     }
-    let wrong =
-        with(rule("ERRNO", &json!({})), &json!({"syscalls": [{"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}]}));
-    assert!(room.compile(calling(7, &wrong)).unwrap_err().to_string().contains("needs a `listenerPath`"));
+    for (wrong, text) in [
+        (
+            json!({"names": ["mount"], "action": "SCMP_ACT_NOTIFY"}),
+            "can't compile the seccomp profile: `SCMP_ACT_NOTIFY` needs a `listenerPath`",
+        ),
+        (
+            json!({"names": 7, "action": "SCMP_ACT_ERRNO"}),
+            "can't read the seccomp section: invalid type: integer `7`, expected a sequence at line 1 column ",
+        ),
+    ] {
+        let filter = json!({"defaultAction": "SCMP_ACT_ALLOW", "syscalls": [wrong]});
+        let error = room.compile(calling(7, &filter)).unwrap_err().to_string();
+        assert!(error.starts_with(&format!("config.json: `linux.seccomp`: {text}")), "{error}");
+    }
 }
 
 /// `struct seccomp_notif` and `struct seccomp_notif_resp` of linux/seccomp.h.
@@ -223,11 +234,11 @@ fn an_agent_is_told_of_the_filter_and_decides() {
     bundle.delete().unwrap();
 
     // Nobody listens.
-    drop(agent);
+    std::fs::remove_file(bundle.room.dir.join("agent")).unwrap();
     let text = bundle.create().unwrap_err().to_string();
     assert_eq!(
         text,
-        format!("can't connect to the socket `{}`: connection refused", bundle.room.dir.join("agent").display())
+        format!("can't connect to the socket `{}`: no such file or directory", bundle.room.dir.join("agent").display())
     );
     assert!(!bundle.folder().try_exists().unwrap());
 }

@@ -21,7 +21,8 @@ const MAX_FDS: u32 = 1 << 20;
 pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
     let host = setting.host;
     let (candidates, searched) = candidates(process)?;
-    let program = linux.seccomp.as_ref().map(|section| crate::seccomp::compile_section(section.text())).transpose()?;
+    let program = linux.seccomp.as_ref().map(|section| crate::seccomp::compile_section(section.text())).transpose();
+    let program = program.context(|| "config.json: `linux.seccomp`")?;
     let (seccomp, seccomp_flags, listener) = match program {
         Some(program) => (program.instructions, program.flags, program.listener),
         None => (Cow::Borrowed(&[][..]), 0, None),
