@@ -186,7 +186,7 @@ fn a_runtime_that_is_killed_anywhere_leaves_nothing_that_a_forced_delete_does_no
     // How long each command takes here and now.
     let id = format!("{}-first", place.mark);
     let mut lengths = Vec::new();
-    for command in ["create", "start", "delete"] {
+    for command in ["create", "start", "exec", "delete"] {
         let arguments = words(&place, command, &id);
         lengths
             .push((command, time_of(|| drop(place.must(&arguments.iter().map(String::as_str).collect::<Vec<_>>())))));
@@ -202,9 +202,9 @@ fn a_runtime_that_is_killed_anywhere_leaves_nothing_that_a_forced_delete_does_no
                     if number >= ROUNDS {
                         return;
                     }
-                    let (command, length) = lengths[number % 3];
+                    let (command, length) = lengths[number % 4];
                     let id = format!("{}-{number}", place.mark);
-                    for before in ["create", "start"].iter().take(number % 3) {
+                    for before in ["create", "start"].iter().take(number % 4) {
                         place.must(&words(&place, before, &id).iter().map(String::as_str).collect::<Vec<_>>());
                     }
                     let arguments = words(&place, command, &id);
@@ -233,6 +233,7 @@ fn words(place: &Place, command: &str, id: &str) -> Vec<String> {
     let bundle = place.bundle.to_str().unwrap();
     let words: &[&str] = match command {
         "create" => &["create", "--bundle", bundle, id],
+        "exec" => &["exec", id, "sh", "-c", ":"],
         // Of one that runs.
         "delete" => &["delete", "--force", id],
         command => &[command, id],
