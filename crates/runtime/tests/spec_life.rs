@@ -228,3 +228,43 @@ fn fields_that_nobody_knows_change_nothing_and_wrong_ones_are_named() {
         assert!(!bundle.folder().try_exists().unwrap());
     }
 }
+
+#[test]
+fn a_session_keyring_is_new_unless_the_callers_is_kept() {
+    let bundle = Bundle::saying("/bin/keyring");
+    bundle.room.build(
+        "keyring",
+        "#include <stdio.h>\n#include <sys/syscall.h>\n#include <unistd.h>\n
+        int main(void) { printf(\"%ld\\n\", syscall(SYS_keyctl, 0, -3, 0)); }",
+    );
+    std::thread::scope(|scope| {
+        let caller = scope.spawn(|| {
+            // Credentials belong to threads: this one has a keyring that no other has.
+            sys::process::join_new_session_keyring().unwrap();
+            bundle.runtime.create(&Create { no_new_keyring: true, ..bundle.plain() }).unwrap();
+            bundle.start().unwrap();
+            bundle.wait_for(Status::Stopped);
+            bundle.delete().unwrap();
+            let kept = bundle.said();
+            (kept, bundle.live(), bundle.live())
+        });
+        let (kept, new, another) = caller.join().unwrap();
+        for id in [&kept, &new, &another] {
+            assert!(id.trim().parse::<i32>().unwrap() > 0, "{id}");
+        }
+        assert!(kept != new && new != another, "{kept} {new} {another}");
+    });
+}
+
+#[test]
+fn a_root_that_only_covers_the_hosts_shows_nothing_of_it() {
+    let bundle = Bundle::saying("ls -d /bin/busybox; cat /proc/self/mountinfo");
+    bundle.runtime.create(&Create { no_pivot: true, ..bundle.plain() }).unwrap();
+    bundle.start().unwrap();
+    bundle.wait_for(Status::Stopped);
+    bundle.delete().unwrap();
+    let said = bundle.said();
+    assert!(said.starts_with("/bin/busybox\n"), "{said}");
+    let roots = said.lines().filter(|line| line.split(' ').nth(4) == Some("/")).count();
+    assert_eq!(roots, 1, "{said}");
+}

@@ -192,7 +192,8 @@ fn arguments_and_environment_are_exactly_the_documents() {
     let patch = json!({"process": {
         "args": ["show", "", "two words", "$HOME", "ä"], "env": ["B=2", "A=1", "PATH=/nowhere:/bin", "B=3", "odd", "E="]
     }});
-    let text = "show\n\ntwo words\n$HOME\nä\nB=2\nA=1\nPATH=/nowhere:/bin\nB=3\nodd\nE=\n";
+    // Of two values the later one counts.
+    let text = "show\n\ntwo words\n$HOME\nä\nA=1\nPATH=/nowhere:/bin\nB=3\nodd\nE=\n";
     assert_eq!(room.run(with(container(""), &patch)).unwrap(), said(text));
 }
 
