@@ -6,7 +6,7 @@ mod program;
 
 use libfuzzer_sys::fuzz_target;
 use oci::runtime::Spec;
-use runtime::cgroup::{self, Driver, Hierarchies, Hierarchy};
+use runtime::cgroup::{self, Driver, Hierarchies, Hierarchy, Systemd};
 use runtime::plan::{Content, FsStep, Plan};
 use runtime::{Host, Setting};
 use std::path::{Component, Path};
@@ -17,7 +17,7 @@ fuzz_target!(|text: &[u8]| {
     let linux = spec.linux.clone().unwrap_or_default();
     for (hierarchies, has_everything) in [(mixed(), true), (unified(), false)] {
         let resources = linux.resources.clone().unwrap_or_default();
-        let driver = if has_everything { Driver::Cgroupfs } else { Driver::Systemd };
+        let driver = if has_everything { Driver::Cgroupfs } else { Driver::Systemd(Systemd::of_machine()) };
         let cgroups = cgroup::plan(&hierarchies, &linux.cgroups_path, "id", &resources, driver);
         let places = cgroups.map_or_else(|_| Vec::new(), |plan| plan.paths().places);
         for place in &places {
@@ -105,6 +105,7 @@ fn setting<'a>(host: &'a Host, cgroups: &'a [cgroup::Place]) -> Setting<'a> {
         new_keyring: true,
         kept_fds: 2,
         listen_fds: 1,
+        notify_folder: Some(Path::new("/run/notify")),
         stops_at_birth: true,
         waits_for_start: true,
         home: Some("/root"),
