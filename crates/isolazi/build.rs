@@ -1,4 +1,5 @@
-//! Tells the linker how the program comes into memory in few pages: an act of an OCI runtime needs less than 2 MiB.
+//! Tells the linker how the program comes into memory in few pages: an act of an OCI runtime should need less than 2 MiB,
+//! and does as long as the list is of the same code (`bench/hot`).
 
 use std::env::var;
 use std::process::Command;
