@@ -47,7 +47,7 @@ impl Runtime {
     }
 
     fn take_away(&self, folder: &Folder, kept: &Kept) -> Result<Warnings> {
-        let spec = folder.outline().ok();
+        let spec = folder.outline();
         end(folder, kept)?;
         if let Some(cgroups) = &kept.cgroups {
             cgroups.remove()?;
@@ -60,7 +60,8 @@ impl Runtime {
             let state = folder.state(kept, Status::Stopped, spec);
             hooks::call_all(&spec.hooks.poststop, "poststop", &state)
         };
-        Ok(spec.as_ref().map(call).unwrap_or_default())
+        // A document that cannot be read keeps nobody from removing its container, but its hooks are not called.
+        Ok(spec.as_ref().map_or_else(|error| vec![error.clone()], call))
     }
 }
 
