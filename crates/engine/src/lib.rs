@@ -147,6 +147,5 @@ impl Engine {
 
 /// Root of the machine, not of a user namespace?
 fn is_initial_root() -> bool {
-    let map = sys::read::small(c"/proc/self/uid_map").unwrap_or_default();
-    rustix::process::geteuid().is_root() && map.split_whitespace().eq(["0", "0", "4294967295"])
+    rustix::process::geteuid().is_root() && sys::ids::in_initial_namespace()
 }

@@ -36,7 +36,7 @@ impl Host {
             .map_err(std::io::Error::from)
             .context(|| "can't read `/proc/sys/kernel/cap_last_cap`")?;
         let last_capability = last.trim().parse().unwrap_or(40).min(MOST_CAPABILITIES - 1);
-        let user_namespace = !sys::read::small(c"/proc/self/uid_map").is_ok_and(|map| is_whole(&map));
+        let user_namespace = !sys::ids::in_initial_namespace();
         let may_set_groups =
             !user_namespace || sys::read::small(c"/proc/self/setgroups").is_ok_and(|text| text.trim() == "allow");
         let mount = crate::cgroup::mount_point();
@@ -57,9 +57,4 @@ impl Host {
             selinux,
         })
     }
-}
-
-/// Does an id map say that we are in the initial user namespace: all ids, unchanged?
-fn is_whole(map: &str) -> bool {
-    map.split_whitespace().eq(["0", "0", "4294967295"])
 }

@@ -3,6 +3,7 @@
 //! The only room with `unsafe`. It knows no OCI words and no containers.
 pub mod bpf;
 pub mod copy;
+pub mod ids;
 pub mod inside;
 pub mod kernel;
 pub mod limits;

@@ -51,13 +51,7 @@ fn is_out_of_reach() -> bool {
     let is_ordinary = !geteuid().is_root() && capabilities(None).is_ok_and(|sets| sets.permitted.is_empty());
     let is_only_roots = || stat(OWN_PROGRAM).is_ok_and(|stat| stat.st_uid == 0 && stat.st_mode & 0o022 == 0);
     // In another user namespace "root" is somebody else.
-    let is_initial = || crate::read::small(c"/proc/self/uid_map").is_ok_and(|map| is_whole(&map));
-    is_ordinary && is_only_roots() && is_initial()
-}
-
-/// Does an id map say that we are in the initial user namespace: all ids, unchanged?
-fn is_whole(map: &str) -> bool {
-    map.split_whitespace().eq(["0", "0", "4294967295"])
+    is_ordinary && is_only_roots() && crate::ids::in_initial_namespace()
 }
 
 /// Becomes the same program again, in a sealed place: same process, arguments, environment and descriptors. Returns

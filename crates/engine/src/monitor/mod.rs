@@ -163,24 +163,10 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
     }
 }
 
-/// What the plan of a monitor's payload depends on besides its spec.
+/// What the plan of a monitor's payload depends on besides its spec. A cgroup namespace of its own shows the container's
+/// cgroup.
 fn setting<'a>(dir: &'a Path, host: &'a Host) -> runtime::Setting<'a> {
-    runtime::Setting {
-        host,
-        bundle: dir,
-        root_target: dir,
-        // A cgroup namespace of its own shows the container's cgroup.
-        cgroups: &[],
-        dies_with_launcher: true,
-        pivot: true,
-        new_keyring: true,
-        kept_fds: 0,
-        listen_fds: 0,
-        notify_folder: None,
-        stops_at_birth: false,
-        waits_for_start: false,
-        home: None,
-    }
+    runtime::Setting { dies_with_launcher: true, ..runtime::Setting::plain(host, dir, dir) }
 }
 
 /// What is written down of an end, or of a start that failed.

@@ -50,6 +50,27 @@ pub struct Setting<'a> {
     pub home: Option<&'a str>,
 }
 
+impl<'a> Setting<'a> {
+    /// Without anything special: nobody waits for the init, and it outlives its launcher.
+    pub fn plain(host: &'a Host, bundle: &'a Path, root_target: &'a Path) -> Self {
+        Self {
+            host,
+            bundle,
+            root_target,
+            cgroups: &[],
+            dies_with_launcher: false,
+            pivot: true,
+            new_keyring: true,
+            kept_fds: 0,
+            listen_fds: 0,
+            notify_folder: None,
+            stops_at_birth: false,
+            waits_for_start: false,
+            home: None,
+        }
+    }
+}
+
 /// Decides everything.
 ///
 /// # Errors

@@ -69,11 +69,7 @@ impl Runtime {
         let notify_socket = what.notify_socket.map(notify::absolute).transpose()?;
         let notify_folder = notify_socket.as_ref().map(|_| self.root.join(what.id).join(file::NOTIFY));
         let setting = Setting {
-            host: &host,
-            bundle: &bundle,
-            root_target: &rootfs,
             cgroups: &cgroups.as_ref().map_or_else(Vec::new, |plan| plan.paths().places),
-            dies_with_launcher: false,
             pivot: !what.no_pivot,
             new_keyring: !what.no_new_keyring,
             kept_fds: what.preserve_fds,
@@ -82,6 +78,7 @@ impl Runtime {
             stops_at_birth: true,
             waits_for_start,
             home: home.as_deref(),
+            ..Setting::plain(&host, &bundle, &rootfs)
         };
         let mut plan = compile(&spec, &setting)?;
         // Else the caller shows the terminal on its own.

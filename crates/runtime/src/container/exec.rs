@@ -71,20 +71,11 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
     }
     let home = if user::has_home(&what.process.env) { None } else { home(pid, what.process.user.uid) };
     let setting = Setting {
-        host,
-        bundle: &kept.bundle,
-        root_target: &kept.rootfs,
-        cgroups: &[],
-        dies_with_launcher: false,
-        pivot: true,
-        // The caller's keys are not for the container.
-        new_keyring: true,
         kept_fds: what.preserve_fds,
-        listen_fds: 0,
-        notify_folder: None,
         stops_at_birth: true,
-        waits_for_start: false,
         home: home.as_deref(),
+        // With a keyring of its own: the caller's keys are not for the container.
+        ..Setting::plain(host, &kept.bundle, &kept.rootfs)
     };
     let mut plan = compile_exec(&what.process, spec.linux.as_ref(), &setting)?;
     // Else the caller shows the terminal on its own.

@@ -54,19 +54,10 @@ impl Runtime {
 fn explain(failure: Failure, folder: &Folder, kept: &Kept) -> Error {
     let compiled = Host::read().and_then(|host| {
         let setting = Setting {
-            host: &host,
-            bundle: &kept.bundle,
-            root_target: &kept.rootfs,
             cgroups: &kept.cgroups.as_ref().map_or_else(Vec::new, |cgroups| cgroups.places.clone()),
-            dies_with_launcher: false,
-            pivot: true,
-            new_keyring: true,
-            kept_fds: 0,
-            listen_fds: 0,
-            notify_folder: None,
             stops_at_birth: true,
             waits_for_start: true,
-            home: None,
+            ..Setting::plain(&host, &kept.bundle, &kept.rootfs)
         };
         compile(&folder.spec()?, &setting)
     });

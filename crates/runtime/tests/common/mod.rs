@@ -137,21 +137,7 @@ pub fn launching<'a>(root: BorrowedFd<'a>, stdio: Option<[BorrowedFd<'a>; 3]>) -
 
 /// A setting without anything special.
 pub fn setting<'a>(host: &'a Host, bundle: &'a Path, root_target: &'a Path) -> Setting<'a> {
-    Setting {
-        host,
-        bundle,
-        root_target,
-        cgroups: &[],
-        dies_with_launcher: true,
-        pivot: true,
-        new_keyring: true,
-        kept_fds: 0,
-        listen_fds: 0,
-        notify_folder: None,
-        stops_at_birth: false,
-        waits_for_start: false,
-        home: None,
-    }
+    Setting { dies_with_launcher: true, ..Setting::plain(host, bundle, root_target) }
 }
 
 impl Drop for Room {
