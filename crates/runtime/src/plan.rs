@@ -146,8 +146,8 @@ pub struct RootPlan {
     pub null_source: usize,
     /// In this order.
     pub steps: Vec<FsStep>,
-    /// `pivot_root`; otherwise the root covers the old one, which stays in the mount namespace (`--no-pivot`).
-    pub pivot: bool,
+    /// How it becomes `/`.
+    pub entry: Entry,
     /// Propagation of the root once it is `/`.
     pub propagation: Propagation,
     /// Covered, so that nobody reads them; those absent are skipped.
@@ -162,6 +162,15 @@ pub struct RootPlan {
     pub sealed: Vec<Text>,
     /// The root itself becomes read-only, last.
     pub readonly: bool,
+}
+
+/// How a root becomes `/`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+pub enum Entry {
+    /// `pivot_root`: the old root goes.
+    Pivot,
+    /// It covers the old root, which stays in the mount namespace (`--no-pivot`).
+    Cover,
 }
 
 /// A propagation type of mount(2), alone or for all mounts below, too.

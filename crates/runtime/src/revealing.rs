@@ -5,7 +5,7 @@
 //! on mount namespaces").
 
 use crate::cgroup::unescape;
-use crate::plan::Plan;
+use crate::plan::{Entry, Plan};
 use error::{Result, ResultExt};
 use rustix::fs::statfs;
 use std::ffi::CString;
@@ -16,7 +16,7 @@ const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 /// Where the host has proc and sysfs, the last mounted first; nothing where the root will be pivoted to.
 pub(crate) fn points(plan: &Plan) -> Result<Vec<CString>> {
     // The mounts of a namespace that was there before are those of others, too.
-    if plan.mount_namespace.is_some() || plan.root.pivot && !root_is_in_memory()? {
+    if plan.mount_namespace.is_some() || plan.root.entry == Entry::Pivot && !root_is_in_memory()? {
         return Ok(Vec::new());
     }
     let path = "/proc/self/mountinfo";

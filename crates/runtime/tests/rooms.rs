@@ -7,6 +7,7 @@ mod common;
 
 use common::{Ended, Room, add_mounts, bind, container, end, refuse, under, with};
 use error::Kind;
+use runtime::plan::Entry;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::fs::{CWD, FileType, Mode, Timespec, makedev, mknodat};
@@ -367,11 +368,11 @@ fn a_root_that_only_covers_leaves_no_proc_to_be_seen_whole() {
         document["process"]["capabilities"][set].as_array_mut().unwrap().push(json!("CAP_SETFCAP"));
     }
     let mut plan = room.compile(document).unwrap();
-    for pivot in [true, false] {
-        plan.root.pivot = pivot;
+    for entry in [Entry::Pivot, Entry::Cover] {
+        plan.root.entry = entry;
         let said = room.run_plan(&plan).unwrap().text;
-        assert!(said.contains("mount: permission denied") && !said.contains("mounted\n"), "{pivot}: {said}");
-        assert!(said.ends_with("/proc/self/status\n"), "{pivot}: {said}");
+        assert!(said.contains("mount: permission denied") && !said.contains("mounted\n"), "{entry:?}: {said}");
+        assert!(said.ends_with("/proc/self/status\n"), "{entry:?}: {said}");
     }
 }
 

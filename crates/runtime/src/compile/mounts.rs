@@ -4,7 +4,7 @@ use super::namespaces::{self, Namespaces};
 use super::options::{self, Options};
 use super::{Setting, devices, inside, insides, invalid, text, unsupported};
 use crate::cgroup::{Place, Version};
-use crate::plan::{Content, FsStep, IdMaps, Propagation, RootPlan, Source, SourceIdMap, Text, UserNamespace};
+use crate::plan::{Content, Entry, FsStep, IdMaps, Propagation, RootPlan, Source, SourceIdMap, Text, UserNamespace};
 use error::Result;
 use oci::runtime::{Linux, Mount, Spec};
 use std::os::unix::ffi::OsStrExt;
@@ -62,7 +62,7 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
         sources,
         null_source,
         steps,
-        pivot: setting.pivot,
+        entry: if setting.pivot { Entry::Pivot } else { Entry::Cover },
         propagation: match linux.rootfs_propagation.as_str() {
             "" => PRIVATE,
             word => options::propagation_of(word)

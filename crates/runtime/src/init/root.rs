@@ -6,7 +6,7 @@
 use super::paths::{make_dirs, make_file, make_link, make_node, make_plain_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
-use crate::plan::{FsStep, Plan, Propagation, Text};
+use crate::plan::{Entry, FsStep, Plan, Propagation, Text};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, fstat, fstatfs};
 use rustix::io::Errno;
@@ -50,7 +50,10 @@ pub(super) fn attach(plan: &Plan, inherited: &Inherited<'_>) -> Done {
 
 /// Makes the root, which is the working directory, the root of our mount namespace.
 pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
-    let pivoted = if plan.root.pivot { pivot_root_here() } else { Err(Errno::INVAL) };
+    let pivoted = match plan.root.entry {
+        Entry::Pivot => pivot_root_here(),
+        Entry::Cover => Err(Errno::INVAL),
+    };
     match pivoted {
         // The old root is stacked on the new one at this point; detaching it leaves only ours.
         Ok(()) => unmount(c".", UnmountFlags::DETACH).at(Stage::Root, 4)?,
