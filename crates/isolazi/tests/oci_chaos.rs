@@ -51,6 +51,15 @@ impl Place {
         Self { isolazi, bundle, mark }
     }
 
+    /// Its containers have their caller's mounts.
+    fn without_a_mount_namespace(self) -> Self {
+        let path = self.bundle.join("config.json");
+        let mut document: Value = serde_json::from_slice(&std::fs::read(&path).unwrap()).unwrap();
+        document["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != "mount");
+        std::fs::write(&path, document.to_string()).unwrap();
+        self
+    }
+
     /// Nobody listens to it: what is killed leaves an init that would keep a pipe open.
     fn spawn(&self, arguments: &[&str]) -> Child {
         let root = self.isolazi.work().join("states");
@@ -95,7 +104,7 @@ impl Place {
         cgroups(Path::new("/sys/fs/cgroup"), &self.mark, 6, &mut found);
         assert!(found.is_empty(), "{found:?}");
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
-        assert!(!mounts.contains(self.bundle.to_str().unwrap()), "{mounts}");
+        assert!(!mounts.contains(self.isolazi.work().to_str().unwrap()), "{mounts}");
     }
 
     /// Inits and payloads; they vanish some moments after their last parent.
@@ -182,12 +191,20 @@ fn two_hundred_containers_of_eight_callers_come_and_go() {
 
 #[test]
 fn a_runtime_that_is_killed_anywhere_leaves_nothing_that_a_forced_delete_does_not_find() {
-    let place = Place::new("killed", &["sh", "-c", "sleep 1000; : MARK"]);
+    kill_everywhere(&Place::new("killed", &["sh", "-c", "sleep 1000; : MARK"]));
+}
+
+#[test]
+fn a_runtime_that_is_killed_anywhere_leaves_no_mount_of_a_container_without_a_mount_namespace() {
+    kill_everywhere(&Place::new("killed-bare", &["sh", "-c", "sleep 1000; : MARK"]).without_a_mount_namespace());
+}
+
+fn kill_everywhere(place: &Place) {
     // How long each command takes here and now.
     let id = format!("{}-first", place.mark);
     let mut lengths = Vec::new();
     for command in ["create", "start", "exec", "delete"] {
-        let arguments = words(&place, command, &id);
+        let arguments = words(place, command, &id);
         lengths
             .push((command, time_of(|| drop(place.must(&arguments.iter().map(String::as_str).collect::<Vec<_>>())))));
     }
@@ -205,9 +222,9 @@ fn a_runtime_that_is_killed_anywhere_leaves_nothing_that_a_forced_delete_does_no
                     let (command, length) = lengths[number % 4];
                     let id = format!("{}-{number}", place.mark);
                     for before in ["create", "start"].iter().take(number % 4) {
-                        place.must(&words(&place, before, &id).iter().map(String::as_str).collect::<Vec<_>>());
+                        place.must(&words(place, before, &id).iter().map(String::as_str).collect::<Vec<_>>());
                     }
-                    let arguments = words(&place, command, &id);
+                    let arguments = words(place, command, &id);
                     let delay = moments.lock().unwrap().within(length);
                     let mut child = place.spawn(&arguments.iter().map(String::as_str).collect::<Vec<_>>());
                     std::thread::sleep(delay);

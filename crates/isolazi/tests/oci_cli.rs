@@ -325,6 +325,45 @@ fn a_run_in_front_has_our_streams_ends_with_our_code_and_leaves_nothing() {
     runtime.run(&["delete", &kept]).succeeds();
 }
 
+/// Takes the mount namespace out of a bundle's document.
+fn inherit_mounts(bundle: &str) {
+    let path = PathBuf::from(bundle).join("config.json");
+    let mut spec: Value = serde_json::from_slice(&fs::read(&path).expect("it was written")).expect("it is JSON");
+    let namespaces = spec["linux"]["namespaces"].as_array_mut().expect("there are some");
+    namespaces.retain(|one| one["type"] != "mount");
+    fs::write(&path, spec.to_string()).expect("the place is ours");
+}
+
+#[test]
+fn a_run_in_the_callers_mounts_has_a_terminal_and_leaves_none() {
+    let runtime = runtime();
+    let bundle = bundle(&runtime, "readlink /proc/self/ns/mnt; stty size", true);
+    inherit_mounts(&bundle);
+    symlink("busybox", PathBuf::from(&bundle).join("rootfs/bin/readlink")).unwrap();
+    let words = ["oci", "--root", &runtime.root, "run", "-b", &bundle, &id("inherits")];
+    let ours = fs::read_link("/proc/self/ns/mnt").unwrap();
+    assert_eq!(runtime.isolazi.pty(&words).wait(), (0, format!("{}\r\n24 80\r\n", ours.display())));
+    assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap();
+    assert!(!mounts.contains(runtime.isolazi.work().to_str().unwrap()), "{mounts}");
+}
+
+#[test]
+fn an_ordinary_user_has_no_mounts_to_share() {
+    let isolazi = Isolazi::ordinary();
+    let (root, bundle) = (isolazi.work().join("states"), isolazi.work());
+    let (root, bundle) = (root.to_str().unwrap(), bundle.to_str().unwrap());
+    fs::create_dir(isolazi.work().join("rootfs")).unwrap();
+    isolazi.run(&["oci", "spec", "--rootless", "-b", bundle]).succeeds();
+    inherit_mounts(bundle);
+    isolazi.run(&["oci", "--root", root, "run", "-b", bundle, "x"]).fails(
+        1,
+        "Error: config.json: `linux.namespaces`: an ordinary user needs a mount namespace\n\
+         Hint: `spec --rootless` writes a document with one\n",
+    );
+    assert!(!isolazi.work().join("states/x").try_exists().unwrap());
+}
+
 #[test]
 fn descriptors_are_handed_on_when_they_are_asked_for_and_there() {
     let runtime = runtime();

@@ -138,7 +138,7 @@ pub struct HookPlan {
 /// The tree the payload sees as `/`.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct RootPlan {
-    /// A directory of the host where the root is attached before it becomes `/`, in our own mount namespace.
+    /// A directory of the host where the root is attached before it becomes `/`.
     pub host_target: Text,
     /// What of the host becomes visible: opened before the clone, named by its place here.
     pub sources: Vec<Source>,
@@ -171,6 +171,8 @@ pub enum Entry {
     Pivot,
     /// It covers the old root, which stays in the mount namespace (`--no-pivot`).
     Cover,
+    /// `chroot`: the mount namespace is the launcher's, whose root stays what it is.
+    Chroot,
 }
 
 /// A propagation type of mount(2), alone or for all mounts below, too.

@@ -16,7 +16,13 @@ const IN_MEMORY: [i64; 2] = [0x0102_1994, 0x8584_58f6];
 /// Where the host has proc and sysfs, the last mounted first; nothing where the root will be pivoted to.
 pub(crate) fn points(plan: &Plan) -> Result<Vec<CString>> {
     // The mounts of a namespace that was there before are those of others, too.
-    if plan.mount_namespace.is_some() || plan.root.entry == Entry::Pivot && !root_is_in_memory()? {
+    let covers = match plan.root.entry {
+        Entry::Pivot => root_is_in_memory()?,
+        Entry::Cover => true,
+        // The host goes on with its mounts.
+        Entry::Chroot => false,
+    };
+    if plan.mount_namespace.is_some() || !covers {
         return Ok(Vec::new());
     }
     let path = "/proc/self/mountinfo";

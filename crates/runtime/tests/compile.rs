@@ -302,7 +302,10 @@ fn wrong_namespaces_are_named_by_their_field() {
         )
     };
     all_invalid(&[
-        (json!({"linux": null}), "`linux.namespaces`: a mount namespace is missing: the host's mounts would change"),
+        (
+            json!({"hostname": null, "linux": {"namespaces": [{"type": "user"}], "uidMappings": one, "gidMappings": one}}),
+            "`linux.namespaces`: a user namespace needs a mount namespace: its root may not mount in the caller's",
+        ),
         (namespaces(&json!([{"type": "mount"}])), "`linux.namespaces[1]`: this kind is there already"),
         (namespaces(&json!([{"type": "pid", "path": "x"}])), "`linux.namespaces[1].path`: `x` is not an absolute path"),
         (namespaces(&json!([{"type": "pid", "path": "/\0"}])), "`linux.namespaces[1].path` has a NUL byte"),

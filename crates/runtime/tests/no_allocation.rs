@@ -222,6 +222,29 @@ fn a_whole_life_with_an_exec_allocates_nothing() {
 }
 
 #[test]
+fn a_life_and_an_exec_in_the_callers_mounts_allocate_nothing() {
+    arm();
+    let bundle = Bundle::new(&Value::Null);
+    let mut document = bundle.document("sleep 1000");
+    document["linux"]["namespaces"].as_array_mut().unwrap().retain(|one| one["type"] != "mount");
+    bundle.configure(&document);
+    bundle.create().unwrap();
+    bundle.start().unwrap();
+    let mut process = bundle.runtime.base_process(&bundle.id).unwrap();
+    process.args = ["sh", "-c", "exit 9"].map(String::from).to_vec();
+    let exec = Exec {
+        id: &bundle.id,
+        process,
+        pid_file: None,
+        console_socket: None,
+        preserve_fds: 0,
+        cgroup: None,
+        ignore_paused: false,
+    };
+    assert_eq!(end(&bundle.runtime.exec(&exec).unwrap()), 9);
+}
+
+#[test]
 fn a_new_user_namespace_allocates_nothing() {
     arm();
     let ids = json!([{"containerID": 0, "hostID": 100_000, "size": 65_536}]);

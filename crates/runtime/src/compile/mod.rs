@@ -26,7 +26,8 @@ pub struct Setting<'a> {
     pub host: &'a Host,
     /// Relative paths of the document start here.
     pub bundle: &'a Path,
-    /// A directory of the host where the root is attached before it becomes `/`, in the container's mount namespace.
+    /// A directory of the host where the root is attached before it becomes `/`, in the container's mount namespace. If
+    /// that is the launcher's, the launcher unmounts it in the end, and what is mounted there must not propagate.
     pub root_target: &'a Path,
     /// The container's cgroup in each hierarchy, for mounts of type `cgroup`.
     pub cgroups: &'a [Place],

@@ -62,7 +62,11 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
         sources,
         null_source,
         steps,
-        entry: if setting.pivot { Entry::Pivot } else { Entry::Cover },
+        entry: match setting.pivot {
+            _ if !namespaces.has(namespace::MOUNT) => Entry::Chroot,
+            true => Entry::Pivot,
+            false => Entry::Cover,
+        },
         propagation: match linux.rootfs_propagation.as_str() {
             "" => PRIVATE,
             word => options::propagation_of(word)

@@ -72,8 +72,9 @@ pub(super) fn compile(linux: &Linux) -> Result<Namespaces> {
         // Whoever joins one may repeat its mappings; they hold already.
         _ => {}
     }
-    if !namespaces.has(namespace::MOUNT) {
-        return Err(invalid("linux.namespaces", "a mount namespace is missing: the host's mounts would change"));
+    if namespaces.has(namespace::USER) && !namespaces.has(namespace::MOUNT) {
+        let why = "a user namespace needs a mount namespace: its root may not mount in the caller's";
+        return Err(invalid("linux.namespaces", why));
     }
     namespaces.time_offsets = time_offsets(linux, new_time)?;
     Ok(namespaces)

@@ -2,7 +2,7 @@
 
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
-use super::{Create, Runtime, check_id, config, create, process, status};
+use super::{Create, Runtime, check_id, config, create, process, status, tree};
 use crate::cgroup::{self, CgroupPlan};
 use crate::criu::{self, Criu, Dump, Event, Restore, Restoring};
 use crate::{Host, Running, files, hooks};
@@ -19,8 +19,10 @@ impl Runtime {
             (Status::Running | Status::Paused, Some(pid)) => pid,
             (status, _) => return Err(status::wrong(id, status, "written down")),
         };
+        let spec = folder.spec()?;
+        tree::refuse(&spec, "checkpointed")?;
         let container = criu::Container {
-            spec: &folder.spec()?,
+            spec: &spec,
             bundle: &kept.bundle,
             rootfs: &kept.rootfs,
             pid,
@@ -36,6 +38,7 @@ impl Runtime {
         let bundle = what.bundle.canonicalize();
         let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
         let (text, spec) = config::read(&bundle)?;
+        tree::refuse(&spec, "restored")?;
         let rootfs = create::rootfs(&spec, &bundle)?;
         let criu = Criu::find()?;
         let root = create::open_root(&rootfs, &spec)?;

@@ -3,11 +3,11 @@
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
 use super::loan::{Loan, LoanPlan};
-use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, user};
+use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, tree, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::launch::{Event, Launch, launch};
-use crate::plan::Plan;
+use crate::plan::{Entry, Plan};
 use crate::{Host, Running, files, hooks, prologue};
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{Namespace, NamespaceKind, Resources, Spec, Status};
@@ -68,6 +68,7 @@ impl Runtime {
         let home = home(&spec, &root);
         let notify_socket = what.notify_socket.map(notify::absolute).transpose()?;
         let notify_folder = notify_socket.as_ref().map(|_| self.root.join(what.id).join(file::NOTIFY));
+        let tree = tree::is_needed(&spec).then(|| self.root.join(what.id).join(file::TREE));
         let setting = Setting {
             cgroups: &cgroups.as_ref().map_or_else(Vec::new, |plan| plan.paths().places),
             pivot: !what.no_pivot,
@@ -78,7 +79,7 @@ impl Runtime {
             stops_at_birth: true,
             waits_for_start,
             home: home.as_deref(),
-            ..Setting::plain(&host, &bundle, &rootfs)
+            ..Setting::plain(&host, &bundle, tree.as_deref().unwrap_or(&rootfs))
         };
         let mut plan = compile(&spec, &setting)?;
         // Else the caller shows the terminal on its own.
@@ -141,6 +142,10 @@ fn become_root(spec: &mut Spec) -> Result<()> {
             "config.json: `linux.namespaces`: an ordinary user needs a new user namespace",
         )
         .hint("`spec --rootless` writes a document with one"));
+    }
+    if !linux.namespaces.iter().any(|namespace| namespace.kind == NamespaceKind::Mount) {
+        let message = "config.json: `linux.namespaces`: an ordinary user needs a mount namespace";
+        return Err(Error::new(Kind::Denied, message).hint("`spec --rootless` writes a document with one"));
     }
     linux.namespaces.retain(|namespace| !new(namespace));
     let (uids, gids) = (std::mem::take(&mut linux.uid_mappings), std::mem::take(&mut linux.gid_mappings));
@@ -238,6 +243,9 @@ impl Making<'_> {
     ) -> Result<(Running, Option<Cgroup>)> {
         kept.intel_rdt = loan.class();
         folder.write_kept(&kept)?;
+        if self.plan.root.entry == Entry::Chroot {
+            tree::make(folder)?;
+        }
         // A systemd scope can't be empty: that one is made around the init.
         let scope = cgroups.filter(|plan| plan.scope.is_some());
         let cgroup = cgroups.filter(|plan| plan.scope.is_none()).map(cgroup::make).transpose()?;

@@ -6,7 +6,7 @@
 
 use super::folder::Folder;
 use super::kept::Kept;
-use super::{Exec, Runtime, process, status, user};
+use super::{Exec, Runtime, process, status, tree, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::copy::copy;
@@ -21,7 +21,7 @@ use rustix::fs::{CWD, Mode, OFlags, openat, stat};
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
 use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
-use std::ffi::CString;
+use std::ffi::{CStr, CString};
 use std::path::Path;
 use sys::process::{Clone3, ExecTables, namespace};
 
@@ -59,8 +59,15 @@ impl Runtime {
         host.may_set_groups &= may_set_groups(pid);
         let plan = compile(what, &spec, &kept, &host, pid)?;
         let cgroup = open_cgroup(&kept, what.cgroup)?;
-        let running = Entering { plan: &plan, pidfd: &pidfd, namespaces: entered, cgroup: cgroup.as_ref() }
-            .start(&agent(&plan, &folder, &kept, &spec)?)?;
+        let root = tree::is_needed(&spec).then(|| tree::path(&folder));
+        let running = Entering {
+            plan: &plan,
+            pidfd: &pidfd,
+            namespaces: entered,
+            root: root.as_deref(),
+            cgroup: cgroup.as_ref(),
+        }
+        .start(&agent(&plan, &folder, &kept, &spec)?)?;
         hand_over(what, running)
     }
 }
@@ -144,6 +151,8 @@ struct Entering<'a> {
     plan: &'a ProcessPlan,
     pidfd: &'a OwnedFd,
     namespaces: u64,
+    /// Where the container has its root, if that is not the root of its mount namespace.
+    root: Option<&'a CStr>,
     cgroup: Option<&'a Cgroup>,
 }
 
@@ -208,10 +217,10 @@ impl Entering<'_> {
         sys::process::hide_memory()?;
         task_files.iter().try_for_each(|file| rustix::io::write(file, b"0").map(drop))?;
         self.let_go(payload)?;
-        match self.namespaces {
-            0 => Ok(()),
-            bits => sys::process::enter_namespaces(self.pidfd, bits),
+        if self.namespaces != 0 {
+            sys::process::enter_namespaces(self.pidfd, self.namespaces)?;
         }
+        self.root.map_or(Ok(()), tree::enter)
     }
 
     /// Whoever inside may trace everybody finds nothing of the host's.

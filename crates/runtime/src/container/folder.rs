@@ -22,6 +22,7 @@ pub(super) mod file {
     pub(crate) const NOTIFY: &str = "notify";
     pub(crate) const START: &str = "start";
     pub(crate) const START_BEFORE: &str = "start~";
+    pub(crate) const TREE: &str = "tree";
 }
 
 /// An opened folder.
@@ -201,13 +202,15 @@ impl Folder {
         self.write(file::STATE, &text)
     }
 
-    /// Removes the folder and all in it. `state.json` goes first: from then on there is no such container.
+    /// Removes the folder and all in it, after what is mounted there. `state.json` goes first: from then on there is no
+    /// such container.
     pub(super) fn remove(&self) -> Result<()> {
         let words = || format!("can't remove `{}`", self.path.display());
         let gone = |done: Result<(), Errno>| match done {
             Err(Errno::NOENT) => Ok(()),
             other => other.map_err(std::io::Error::from).context(words),
         };
+        gone(super::tree::remove(self))?;
         gone(unlinkat(&self.dir, file::STATE, AtFlags::empty()))?;
         gone(super::notify::remove(self))?;
         let mut space = [MaybeUninit::uninit(); 4096];

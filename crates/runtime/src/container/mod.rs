@@ -7,6 +7,7 @@
 //!            start~         the socket on which the init will wait
 //!            start          the same, once the container is created; gone when it is started
 //!            notify/        the folder of the payload's sd_notify(3) socket, where the caller has one
+//!            tree/          where the container has its root, when its mount namespace is the caller's
 //! ```
 //! `state.json` names the cgroups before they are made, and the init's process id before it goes on from its birth: a
 //! runtime that is killed leaves nothing that `delete --force` would not find. The status is derived from what is there.
@@ -25,6 +26,7 @@ mod signal;
 mod start;
 mod start_socket;
 mod status;
+mod tree;
 mod user;
 
 use crate::cgroup::Systemd;

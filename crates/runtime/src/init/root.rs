@@ -25,12 +25,17 @@ pub(super) fn enter_mount_namespace(inherited: &Inherited<'_>) -> Done {
     sys::process::enter_namespaces(namespace, sys::process::namespace::MOUNT).at(Stage::Root, 6)
 }
 
-/// Attaches the root in our own mount namespace, and makes it the working directory: that is what every path of the
-/// container is resolved from until it is `/`.
+/// Attaches the root in our mount namespace, and makes it the working directory: that is what every path of the container
+/// is resolved from until it is `/`.
 pub(super) fn attach(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     let target = plan.root.host_target.c();
-    // Nothing that happens here may reach the host, and nothing of the host may reach here later.
-    match mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE) {
+    // Nothing that happens here may reach the host, and nothing of the host may reach here later. Where its mounts are
+    // ours, too, the launcher has seen to that, and the rest is not ours to change.
+    let private = match plan.root.entry {
+        Entry::Chroot => Ok(()),
+        Entry::Pivot | Entry::Cover => mount_change(c"/", MountPropagationFlags::REC | MountPropagationFlags::PRIVATE),
+    };
+    match private {
         Ok(()) => {
             let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
             move_mount(inherited.root, c"", CWD, target, flags).at(Stage::Root, 1)?;
@@ -48,11 +53,15 @@ pub(super) fn attach(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     fchdir(inherited.root).at(Stage::Root, 2)
 }
 
-/// Makes the root, which is the working directory, the root of our mount namespace.
+/// Makes the root, which is the working directory, the root of our mount namespace, or ours alone.
 pub(super) fn switch(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     let pivoted = match plan.root.entry {
         Entry::Pivot => pivot_root_here(),
         Entry::Cover => Err(Errno::INVAL),
+        Entry::Chroot => {
+            chroot(c".").at(Stage::Root, 4)?;
+            return chdir(c"/").at(Stage::Root, 5);
+        }
     };
     match pivoted {
         // The old root is stacked on the new one at this point; detaching it leaves only ours.
