@@ -251,6 +251,9 @@ pub enum FsStep {
         /// The target must be where its name says: no links on the way. What is masked later lies below it, and a link
         /// into a shared folder could be moved away in between (CVE-2019-19921, CVE-2023-27561).
         plain: bool,
+        /// Its top gets the mode of a target that is there already.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        mode_of_target: bool,
     },
     /// A source; the target is made a directory or a file as the source is.
     Bind {

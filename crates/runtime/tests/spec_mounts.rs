@@ -251,6 +251,31 @@ fn sources_may_be_files_relative_and_links_that_are_not_wanted_are_refused() {
 }
 
 #[test]
+fn a_tmpfs_without_a_mode_has_that_of_the_folder_it_covers() {
+    let room = Room::new();
+    symlink("busybox", room.inside("bin/stat")).unwrap();
+    symlink("tmp", room.inside("link")).unwrap();
+    for (name, mode) in [("etc", 0o710), ("tmp", 0o1777)] {
+        std::fs::set_permissions(room.inside(name), std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+    let mount =
+        |at: &str, options: &[&str]| json!({"destination": at, "type": "tmpfs", "source": "tmpfs", "options": options});
+    // What is absent is made, and the kernel's mode counts; the third covers the first, which is there by then.
+    for (mounts, modes) in [
+        (vec![mount("/etc", &["uid=3"]), mount("/link", &["size=1m"]), mount("/new/deep", &[])], "710\n1777\n1777\n"),
+        (
+            vec![mount("/etc", &["mode=0500"]), mount("/tmp", &["mode=1700"]), mount("/new/deep", &["mode=7"])],
+            "500\n1700\n7\n",
+        ),
+        (vec![mount("/etc", &["mode=0500"]), mount("/etc", &["ro"]), mount("/etc/in", &[])], "500\n1777\n755\n"),
+    ] {
+        let document = add_mounts(container("stat -c %a /etc /tmp /new/deep"), &mounts);
+        assert_eq!(room.run(document).unwrap(), said(modes));
+        assert_eq!(std::fs::metadata(room.inside("etc")).unwrap().permissions().mode() & 0o7777, 0o710);
+    }
+}
+
+#[test]
 fn a_tmpfs_has_its_parameters_and_may_begin_with_what_was_there() {
     let room = Room::new();
     symlink("busybox", room.inside("bin/stat")).unwrap();

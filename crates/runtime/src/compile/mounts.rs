@@ -193,6 +193,7 @@ impl Mounts<'_> {
             self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
             return Ok(());
         }
+        let has_mode = parameters.iter().any(|(key, _)| key.c() == c"mode");
         self.steps.push(FsStep::Mount {
             fstype: text(fstype, &field("type"))?,
             source,
@@ -201,6 +202,8 @@ impl Mounts<'_> {
             propagations: parsed.propagations,
             target,
             plain: matches!(fstype, "proc" | "sysfs"),
+            // As runc and crun have it, and images rely on it: `/tmp` is open to everybody, `/root` is not.
+            mode_of_target: fstype == "tmpfs" && !has_mode,
         });
         Ok(())
     }
@@ -240,6 +243,7 @@ impl Mounts<'_> {
             propagations: Vec::new(),
             target: target.clone(),
             plain: false,
+            mode_of_target: false,
         });
         let base = Path::new(&*target.lossy()).to_owned();
         for place in places {
@@ -279,6 +283,7 @@ impl Mounts<'_> {
             propagations: Vec::new(),
             target,
             plain: false,
+            mode_of_target: false,
         });
         Ok(())
     }

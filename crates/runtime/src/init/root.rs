@@ -123,9 +123,12 @@ pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
 
 fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
     match step {
-        FsStep::Mount { fstype, source, parameters, attributes, propagations, target, plain } => {
+        FsStep::Mount { fstype, source, parameters, attributes, propagations, target, plain, mode_of_target } => {
             let source = source.iter().map(|source| (c"source", Some(source.c())));
             let parameters = parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c)));
+            let mode = if *mode_of_target { mode_of(target.c())? } else { None };
+            let mode = mode.iter().flat_map(|digits| CStr::from_bytes_until_nul(digits));
+            let parameters = parameters.chain(mode.map(|mode| (c"mode", Some(mode))));
             let mount = new_mount_with(fstype.c(), source.chain(parameters), *attributes)?;
             for propagation in propagations {
                 set_attributes(&mount, 0, 0, propagation.kind, propagation.recursive)?;
@@ -145,6 +148,16 @@ fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
             set_attributes(open(target.c(), OFlags::PATH)?, *set, *clear, 0, false)
         }
     }
+}
+
+/// Permission bits of what is there, in octal digits and a NUL; `None` where nothing is.
+fn mode_of(path: &CStr) -> Result<Option<[u8; 5]>, Errno> {
+    let there = match open(path, OFlags::PATH) {
+        Err(Errno::NOENT) => return Ok(None),
+        other => fstat(other?)?,
+    };
+    let digit = |place: u32| b"01234567"[(there.st_mode >> (3 * place) & 7) as usize];
+    Ok(Some([digit(3), digit(2), digit(1), digit(0), 0]))
 }
 
 /// Nothing is mounted over a file of `/proc` by way of a link: what the plan names below it is harmless, and no link can
