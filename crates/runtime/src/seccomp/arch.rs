@@ -107,11 +107,32 @@ pub(super) fn machine(native: Arch) -> Option<&'static Machine> {
     }
 }
 
+/// A name with zeros behind it; none of the table's is longer.
+type Name = [u8; 28];
+
+/// The table with the names themselves: references would be adjusted at each start of the program, each page a copy.
+static ROWS: [(Name, [u32; table::COLUMNS.len()]); table::SYSCALLS.len()] = {
+    let mut rows = [([0; _], [0; _]); table::SYSCALLS.len()];
+    let mut i = 0;
+    while i < rows.len() {
+        rows[i] = (padded(table::SYSCALLS[i].0).expect("a name of the table fits"), table::SYSCALLS[i].1);
+        i += 1;
+    }
+    rows
+};
+
+const fn padded(text: &str) -> Option<Name> {
+    let mut name = [0; _];
+    let Some((start, _)) = name.split_at_mut_checked(text.len()) else { return None };
+    start.copy_from_slice(text.as_bytes());
+    Some(name)
+}
+
 /// The number of a call; none if the architecture (or the table) doesn't have it.
 pub(super) fn number(name: &str, arch: Arch) -> Option<u32> {
     let column = table::COLUMNS.iter().position(|c| *c == arch)?;
-    let row = table::SYSCALLS.binary_search_by_key(&name, |(name, _)| name).ok()?;
-    Some(table::SYSCALLS[row].1[column]).filter(|number| *number != table::NONE)
+    let row = ROWS.binary_search_by_key(&padded(name)?, |(name, _)| *name).ok()?;
+    Some(ROWS[row].1[column]).filter(|number| *number != table::NONE)
 }
 
 #[cfg(test)]
@@ -129,6 +150,8 @@ mod tests {
             ("set_tls", Arch::Arm, Some(ARM_PRIVATE + 5)),
             ("clone3", Arch::Riscv64, Some(435)),
             ("open", Arch::Aarch64, None),
+            ("sched_rr_get_interval_time64", Arch::Arm, Some(423)),
+            ("sched_rr_get_interval_time64_", Arch::Arm, None),
             ("no_such_call", Arch::X86_64, None),
             ("read", Arch::Mips, None),
         ];
