@@ -18,6 +18,7 @@
  * its usage is counted. Prints one line of JSON:
  *   wall_us      until the last command itself ended      settled_us  until the last process that it left had ended
  *   cpu_us       user + system of all of them             rss_kib     the largest of them
+ *   faults       of all of them, for which no disk was read
  *   left         processes that had to be killed because they were still there LINGER_S seconds later
  *   exit         the first exit code of a command that is not 0, 128 + n for a signal
  *   failed       turns in which a command failed
@@ -48,7 +49,7 @@ struct options {
 
 struct result {
     long long wall, settled, cpu;
-    long rss;
+    long rss, faults;
     int left, code, failed;
 };
 
@@ -136,6 +137,7 @@ static void gather(struct result *r, pid_t until, long long since) {
         if (pid < 0) die("wait");
         r->settled = now_us() - since;
         r->cpu += cpu_us(&usage);
+        r->faults += usage.ru_minflt;
         if (usage.ru_maxrss > r->rss) r->rss = usage.ru_maxrss;
         if (pid != until) continue;
         r->wall = r->settled;
@@ -166,6 +168,7 @@ static void turn(const struct options *o, struct result *r, int number, long lon
 
 static void add(struct result *sum, const struct result *r) {
     sum->cpu += r->cpu;
+    sum->faults += r->faults;
     sum->left += r->left;
     sum->failed += r->failed;
     if (r->rss > sum->rss) sum->rss = r->rss;
@@ -228,7 +231,7 @@ int main(int argc, char **argv) {
     sigaction(SIGALRM, &action, NULL);
     if (o.times > 1) r = side_by_side(&o);
     else turn(&o, &r, 0, now_us());
-    printf("{\"wall_us\":%lld,\"settled_us\":%lld,\"cpu_us\":%lld,\"rss_kib\":%ld,\"left\":%d,\"exit\":%d,"
-           "\"failed\":%d}\n", r.wall, r.settled, r.cpu, r.rss, r.left, r.code, r.failed);
+    printf("{\"wall_us\":%lld,\"settled_us\":%lld,\"cpu_us\":%lld,\"rss_kib\":%ld,\"faults\":%ld,\"left\":%d,"
+           "\"exit\":%d,\"failed\":%d}\n", r.wall, r.settled, r.cpu, r.rss, r.faults, r.left, r.code, r.failed);
     return 0;
 }
