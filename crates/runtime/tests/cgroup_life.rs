@@ -189,6 +189,31 @@ fn a_signal_reaches_the_whole_tree() {
 }
 
 #[test]
+fn nobody_escapes_a_signal_by_forking() {
+    for hierarchies in [only_v2(), here(), only_v1()] {
+        for _ in 0..10 {
+            let group = Group::new(&hierarchies, json!({}));
+            // In a cgroup with others below it, and in one below: v2 says of both that they are frozen as soon as one is.
+            let mut shells = tree(&group);
+            for below in [false, false, false, false, true] {
+                let shell = group.start("while :; do sleep 60 & done");
+                for place in group.paths.places.iter().filter(|_| below) {
+                    let procs = place.path().join("a/b/cgroup.procs");
+                    std::fs::write(procs, shell.pid.as_raw_nonzero().to_string()).unwrap();
+                }
+                shells.push(shell);
+            }
+            until("they fork", || group.paths.processes().unwrap().len() > 12);
+            group.paths.kill_all(TERM).unwrap();
+            for shell in &mut shells {
+                assert_eq!(shell.wait().signal(), Some(TERM.into()));
+            }
+            until("all are gone", || group.paths.processes().unwrap().is_empty());
+        }
+    }
+}
+
+#[test]
 fn without_a_freezer_each_is_found_in_time() {
     let one =
         Hierarchies { v2: None, v1: only_v1().v1.into_iter().filter(|one| one.controllers == ["pids"]).collect() };

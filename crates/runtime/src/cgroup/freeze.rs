@@ -8,12 +8,18 @@ use super::dir::Dir;
 use super::paths::{Paths, below};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
+use std::ffi::CString;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How long processes may take to come to rest: one in a system call that nothing interrupts comes to none.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How long threads are waited for whose cgroup says too early that it is frozen. What takes longer is no fork: who waits
+/// for the end of a vfork(2) looks as if it moved, and cannot.
+const REST: Duration = Duration::from_millis(100);
 
 /// The way to freeze.
 enum Freezer {
@@ -52,7 +58,11 @@ impl Paths {
                 let message = format!("some did not come to rest within {} s", PATIENCE.as_secs());
                 Err(Error::new(Kind::Conflict, message).context(words()))
             }
-            Err(errno) => Err(std::io::Error::from(errno)).context(words),
+            Err(error) => {
+                // Whatever has come to rest goes on; the failure is the one to tell.
+                let _ = self.thaw();
+                Err(error).context(words)
+            }
         }
     }
 
@@ -121,11 +131,34 @@ impl Paths {
     }
 }
 
-/// `cgroup.events` tells by POLLPRI that it changed (cgroups(7), "cgroup v2 release notification").
-fn freeze_v2(dir: &Dir) -> Result<bool, Errno> {
-    let events = openat(dir.as_fd(), "cgroup.events", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
-    dir.write("cgroup.freeze", "1")?;
+/// A cgroup that has both processes and cgroups below it says that it is frozen as soon as either are (kernel 6.18): so
+/// each cgroup is asked, and the processes of those are looked at.
+fn freeze_v2(dir: &Dir) -> Result<bool> {
     let end = Instant::now() + PATIENCE;
+    dir.write("cgroup.freeze", "1").map_err(std::io::Error::from)?;
+    let tree = below(&dir.path)?;
+    for path in &tree {
+        match wait_frozen(path, end) {
+            Ok(true) => {}
+            Ok(false) => return Ok(false),
+            // Gone meanwhile.
+            Err(Errno::NOENT | Errno::NODEV) => {}
+            Err(errno) => return Err(std::io::Error::from(errno).into()),
+        }
+    }
+    let end = Instant::now() + REST;
+    let is_leaf = |path: &Path| !tree.iter().any(|other| other != path && other.starts_with(path));
+    for path in tree.iter().filter(|path| !is_leaf(path)) {
+        while has_moving(path) && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(1));
+        }
+    }
+    Ok(true)
+}
+
+/// `cgroup.events` tells by POLLPRI that it changed (cgroups(7), "cgroup v2 release notification").
+fn wait_frozen(path: &Path, end: Instant) -> Result<bool, Errno> {
+    let events = openat(CWD, path.join("cgroup.events"), OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
     loop {
         let mut buffer = [0; 256];
         let count = rustix::io::pread(&events, &mut buffer, 0)?;
@@ -144,12 +177,23 @@ fn freeze_v2(dir: &Dir) -> Result<bool, Errno> {
     }
 }
 
+/// Is a thread of this very cgroup still on its way through the kernel, where it may be making another? One that is gone
+/// isn't, and neither is one of another pid namespace.
+fn has_moving(path: &Path) -> bool {
+    let threads = Dir::open(path).and_then(|dir| dir.read("cgroup.threads")).unwrap_or_default();
+    threads.lines().any(|thread| {
+        let stat = CString::new(format!("/proc/{thread}/stat")).ok().and_then(|path| sys::read::small(&path).ok());
+        // The name, in parentheses, may have spaces and parentheses in it (proc_pid_stat(5)).
+        stat.is_some_and(|stat| stat.rsplit_once(") ").is_some_and(|(_, rest)| rest.starts_with(['R', 'D'])))
+    })
+}
+
 /// Nothing tells; a task that was being moved or made while we wrote is only caught by writing again.
-fn freeze_v1(dir: &Dir) -> Result<bool, Errno> {
+fn freeze_v1(dir: &Dir) -> Result<bool> {
     let end = Instant::now() + PATIENCE;
     loop {
-        dir.write("freezer.state", "FROZEN")?;
-        if dir.read("freezer.state")?.trim() == "FROZEN" {
+        dir.write("freezer.state", "FROZEN").map_err(std::io::Error::from)?;
+        if dir.text("freezer.state")?.trim() == "FROZEN" {
             return Ok(true);
         }
         if Instant::now() > end {

@@ -7,7 +7,7 @@ use rustix::io::Errno;
 use rustix::process::Pid;
 use std::collections::HashSet;
 
-/// How often the list of processes is read again where nothing keeps them from forking meanwhile.
+/// How often the list of processes is read again: where they cannot be frozen nothing keeps them from forking meanwhile.
 const ROUNDS: u32 = 100;
 
 /// `SIGKILL`.
@@ -24,7 +24,7 @@ impl Paths {
         }
         let was_frozen = self.is_frozen()?;
         let can_freeze = was_frozen || self.freeze().is_ok();
-        let sent = self.signal_each(signal, if can_freeze { 1 } else { ROUNDS });
+        let sent = self.signal_each(signal);
         if can_freeze && (!was_frozen || signal == KILL) {
             self.thaw()?;
         }
@@ -47,9 +47,9 @@ impl Paths {
     }
 
     /// One that appears after its round is found in the next.
-    fn signal_each(&self, signal: u8, rounds: u32) -> Result<()> {
+    fn signal_each(&self, signal: u8) -> Result<()> {
         let mut told = HashSet::<Pid>::new();
-        for _ in 0..rounds {
+        for _ in 0..ROUNDS {
             let fresh: Vec<Pid> = self.processes()?.into_iter().filter(|pid| !told.contains(pid)).collect();
             if fresh.is_empty() {
                 break;
