@@ -9,9 +9,13 @@ use oci::runtime::{Spec, Status};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::AsFd;
 use rustix::io::Errno;
+use std::time::{Duration, Instant};
 
-/// How long a killed process may take to be gone, in seconds: it may have much memory to give back.
-const KILL_TIMEOUT_S: i64 = 60;
+/// How long a killed process may take to be gone: it may have much memory to give back.
+const KILL_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// How often it is looked at meanwhile: nothing tells that an init has only others' processes to wait for.
+const LOOK: Timespec = Timespec { tv_sec: 0, tv_nsec: 20_000_000 };
 
 impl Runtime {
     /// Removes a container that has stopped; with `force` any, and one that is not there is fine. The poststop hooks
@@ -65,9 +69,9 @@ impl Runtime {
     }
 }
 
-/// Kills the first process and waits until it is gone.
+/// Kills the first process and waits until nothing is left of it but its number.
 pub(super) fn end(folder: &Folder, kept: &Kept) -> Result<()> {
-    let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten() else {
+    let Some((pid, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten() else {
         return Ok(());
     };
     let words = || format!("can't kill container `{}`", folder.id);
@@ -81,11 +85,16 @@ pub(super) fn end(folder: &Folder, kept: &Kept) -> Result<()> {
         // A frozen process of v1 does not even die.
         cgroups.thaw()?;
     }
-    let timeout = Timespec { tv_sec: KILL_TIMEOUT_S, tv_nsec: 0 };
-    let ended = rustix::io::retry_on_intr(|| poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&timeout)));
-    match ended {
-        Ok(0) => Err(Error::new(Kind::Unavailable, "it does not end").context(words())),
-        Ok(_) => Ok(()),
-        Err(errno) => Err(std::io::Error::from(errno)).context(words),
+    let end = Instant::now() + KILL_TIMEOUT;
+    loop {
+        match poll(&mut [PollFd::new(&pidfd.as_fd(), PollFlags::IN)], Some(&LOOK)) {
+            Ok(0) if process::start_time(pid.as_raw_nonzero().get())?.is_none() => return Ok(()),
+            Ok(0) if Instant::now() > end => {
+                return Err(Error::new(Kind::Unavailable, "it does not end").context(words()));
+            }
+            Ok(0) | Err(Errno::INTR) => {}
+            Ok(_) => return Ok(()),
+            Err(errno) => return Err(std::io::Error::from(errno)).context(words),
+        }
     }
 }

@@ -6,6 +6,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::ffi::CString;
 
+/// The kernel's flag of a process that is on its way out (linux/sched.h, `PF_EXITING`; proc_pid_stat(5), `flags`).
+const EXITING: u64 = 0x4;
+
 /// When a process began, in clock ticks after boot (proc_pid_stat(5)); `None` when it has ended, waited for or not.
 pub(super) fn start_time(pid: i32) -> Result<Option<u64>> {
     let path = CString::new(format!("/proc/{pid}/stat")).expect("a number has no NUL");
@@ -16,15 +19,24 @@ pub(super) fn start_time(pid: i32) -> Result<Option<u64>> {
             return Err(std::io::Error::from(errno)).context(|| format!("can't read `/proc/{pid}/stat`"));
         }
     };
-    // The name, in parentheses, may have spaces and parentheses in it; after it come state (3) and start time (22).
+    // The name, in parentheses, may have spaces and parentheses in it; after it come state (3), flags (9), start time (22).
     let mut fields = stat.rsplit_once(") ").map_or("", |(_, rest)| rest).split(' ');
     let state = fields.next().unwrap_or_default();
-    let start = fields.nth(18).and_then(|field| field.parse().ok());
+    let mut number = |skipped| fields.nth(skipped).and_then(|field| field.parse::<u64>().ok());
+    let (flags, start) = (number(5), number(12));
     match (state, start) {
         ("Z" | "X" | "x", _) => Ok(None),
+        _ if flags.is_some_and(|flags| flags & EXITING != 0) && is_bare(pid) => Ok(None),
         (_, Some(start)) => Ok(Some(start)),
         (_, None) => Err(Error::new(Kind::Internal, format!("`/proc/{pid}/stat` is not what proc(5) says"))),
     }
+}
+
+/// Has it given up its memory, its files, and last its namespaces? The first process of a pid namespace can be nothing
+/// but that for long: it ends when all others have been waited for, also an `exec` by whoever called for it
+/// (pid_namespaces(7)).
+fn is_bare(pid: i32) -> bool {
+    matches!(rustix::fs::stat(format!("/proc/{pid}/ns/mnt")), Err(Errno::NOENT))
 }
 
 /// The process, if it is still the one that began then.
