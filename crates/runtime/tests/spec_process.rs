@@ -225,6 +225,9 @@ fn a_home_comes_from_the_containers_users_unless_it_is_given() {
         (7, json!(["PATH=/bin"]), "/home/ann"),
         (8, json!(["PATH=/bin"]), "/"),
         (7, json!(["PATH=/bin", "HOME=/given"]), "/given"),
+        (7, json!(["PATH=/bin", "HOME="]), "/home/ann"),
+        (7, json!(["PATH=/bin", "HOME=/first", "HOME="]), "/home/ann"),
+        (7, json!(["PATH=/bin", "HOME=", "HOME=/last"]), "/last"),
     ] {
         let _ = std::fs::remove_file(bundle.room.dir.join("shared/said"));
         std::fs::set_permissions(bundle.room.dir.join("shared"), std::os::unix::fs::PermissionsExt::from_mode(0o777))

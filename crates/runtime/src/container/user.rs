@@ -2,9 +2,9 @@
 
 use rustix::fd::AsFd;
 
-/// An empty one counts as none.
+/// An empty one counts as none, and of two the last counts.
 pub(super) fn has_home(env: &[String]) -> bool {
-    env.iter().any(|entry| entry.strip_prefix("HOME=").is_some_and(|home| !home.is_empty()))
+    env.iter().rev().find_map(|entry| entry.strip_prefix("HOME=")).is_some_and(|home| !home.is_empty())
 }
 
 /// The most of `/etc/passwd` that is looked at, in bytes.
