@@ -88,6 +88,39 @@ fn a_terminal_that_the_caller_relays_adds_no_carriage_returns() {
     bundle.runtime.delete(&bundle.id, false).unwrap();
 }
 
+#[test]
+fn who_kills_a_container_without_a_pid_namespace_of_its_own_means_all_of_it() {
+    let mut document = container("sleep 1000 & sleep 1000 & wait");
+    document["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "pid");
+    let bundle = Bundle::new(&document);
+    bundle.create().unwrap();
+    bundle.start().unwrap();
+    let processes = || bundle.runtime.processes(&bundle.id).unwrap();
+    until("it has begun", || processes().len() == 3);
+    // Its first process is one of several there: its end is that of none but itself.
+    let first = rustix::process::Pid::from_raw(bundle.state().pid.unwrap()).unwrap();
+    rustix::process::kill_process(first, rustix::process::Signal::KILL).unwrap();
+    bundle.wait_for(Status::Stopped);
+    assert_eq!(processes().len(), 2);
+    bundle.runtime.kill(&bundle.id, 9, false).unwrap();
+    until("all are gone", || processes().is_empty());
+    // Of nobody all can be told, as with runc.
+    let text = format!("container `{}`: container not running", bundle.id);
+    for signal in [0, 9, 15] {
+        assert_eq!(bundle.runtime.kill(&bundle.id, signal, false).unwrap_err().to_string(), text);
+        bundle.runtime.kill(&bundle.id, signal, true).unwrap();
+    }
+}
+
+#[track_caller]
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let begin = std::time::Instant::now();
+    while !holds() {
+        assert!(begin.elapsed() < Duration::from_secs(20), "{what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// Sends its argument to `$NOTIFY_SOCKET`, as sd_notify(3) does, and waits until it is killed.
 const NOTIFY: &str = r#"
 #include <stdlib.h>

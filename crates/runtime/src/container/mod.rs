@@ -133,15 +133,16 @@ impl Runtime {
         process.ok_or_else(|| Error::new(Kind::Internal, format!("container {id} has no process")))
     }
 
-    /// Its processes, as the host sees them.
+    /// Its processes, as the host sees them; of one that has stopped, those that outlived its first.
     pub fn processes(&self, id: &str) -> Result<Vec<i32>> {
-        let kept = self.alive(id)?;
+        let folder = self.find(id)?;
+        let kept = folder.kept()?;
         let mut pids: Vec<i32> = match &kept.cgroups {
             Some(cgroups) => cgroups.processes()?.into_iter().map(|pid| pid.as_raw_nonzero().get()).collect(),
             None => Vec::new(),
         };
         // Without a cgroup the first process is the one that we know of.
-        if pids.is_empty() {
+        if pids.is_empty() && folder.status(&kept)? != Status::Stopped {
             pids.extend(kept.pid);
         }
         Ok(pids)

@@ -9,26 +9,28 @@ use rustix::io::Errno;
 const KILL: u8 = 9;
 
 impl Runtime {
-    /// Sends it to the first process, or with `all` to each.
+    /// Sends it to the first process, or with `all` to each; all of those that are left may be none.
     pub fn kill(&self, id: &str, signal: u8, all: bool) -> Result<()> {
         let folder = self.find(id)?;
         let kept = folder.kept()?;
         let status = folder.status(&kept)?;
+        let gone = || if all { Ok(()) } else { Err(not_running(id)) };
         // Who kills a container means all of it (as with runc).
-        let all = all || signal == KILL && kept.shares_pids;
-        if all && let Some(cgroups) = &kept.cgroups {
+        if (all || signal == KILL && kept.shares_pids)
+            && let Some(cgroups) = &kept.cgroups
+        {
             // Processes may have outlived the first one where they share a pid namespace with others.
             if status == Status::Stopped && cgroups.processes()?.is_empty() {
-                return Err(not_running(id));
+                return gone();
             }
             return cgroups.kill_all(signal);
         }
         let Some((_, pidfd)) = kept.pid.map(|pid| process::open(pid, kept.start_time)).transpose()?.flatten() else {
-            return Err(not_running(id));
+            return gone();
         };
         match sys::process::signal(&pidfd, signal) {
             Ok(()) => {}
-            Err(Errno::SRCH) => return Err(not_running(id)),
+            Err(Errno::SRCH) => return gone(),
             Err(errno) => {
                 let words = || format!("can't send signal {signal} to container `{id}`");
                 return Err(std::io::Error::from(errno)).context(words);
