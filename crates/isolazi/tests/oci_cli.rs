@@ -131,6 +131,11 @@ fn containers_that_are_not_there_are_told_in_words_that_engines_look_for() {
     assert_eq!(runtime.run(&["list", "-q"]).ok(), "");
     assert_eq!(runtime.run(&["list"]).ok(), "ID          PID         STATUS      BUNDLE      CREATED     OWNER\n");
     assert_eq!(runtime.run(&["list", "--format=json"]).ok(), "[]\n");
+    // The folder of states that nobody named is made with the first container; one that was named is somewhere else.
+    assert_eq!(runtime.run_called("runc", &["list", "-q"]).ok(), "");
+    let missing = runtime.work("missing").display().to_string();
+    let text = format!("Error: can't list `{missing}`: no such file or directory\n");
+    runtime.isolazi.run(&["oci", "--root", &missing, "list"]).fails(1, &text);
 }
 
 #[test]

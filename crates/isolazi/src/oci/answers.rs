@@ -65,7 +65,7 @@ pub(super) fn state(door: &mut Door, words: &Words) -> Result<u8> {
 /// `list`
 pub(super) fn list(door: &mut Door, words: &Words) -> Result<u8> {
     let format = table_or_json(words)?;
-    let containers = door.runtime()?.list()?;
+    let containers = door.list(&door.runtime()?)?;
     let shown: Vec<Shown> = containers.iter().map(Shown::of).collect();
     let text = match format {
         _ if words.on("quiet") => shown.iter().map(|one| format!("{}\n", one.id)).collect(),

@@ -16,13 +16,13 @@ pub(super) fn kill(door: &mut Door, words: &Words) -> Result<u8> {
         Some(text) => number(Signal::parse(&text.to_string_lossy())?),
     };
     let runtime = door.runtime()?;
-    each(&runtime, words, |id| runtime.kill(id, signal, words.on("all")))
+    each(door, &runtime, words, |id| runtime.kill(id, signal, words.on("all")))
 }
 
 /// `delete ID`
 pub(super) fn delete(door: &mut Door, words: &Words) -> Result<u8> {
     let runtime = door.runtime()?;
-    each(&runtime, words, |id| {
+    each(door, &runtime, words, |id| {
         let warnings = runtime.delete(id, words.on("force"))?;
         door.warn(&warnings);
         Ok(())
@@ -42,7 +42,7 @@ pub(super) fn resume(door: &mut Door, words: &Words) -> Result<u8> {
 }
 
 /// With one container, or with `--regex` with each whose id matches; the first failure is the answer, after all.
-fn each(runtime: &Runtime, words: &Words, act: impl Fn(&str) -> Result<()>) -> Result<u8> {
+fn each(door: &Door, runtime: &Runtime, words: &Words, act: impl Fn(&str) -> Result<()>) -> Result<u8> {
     if !words.on("regex") {
         act(words.id()?)?;
         return Ok(SUCCESS);
@@ -50,7 +50,7 @@ fn each(runtime: &Runtime, words: &Words, act: impl Fn(&str) -> Result<()>) -> R
     let pattern = regex_lite::Regex::new(words.id()?);
     let pattern = pattern.map_err(|cause| Error::invalid(format!("invalid regular expression: {cause}")))?;
     let mut outcome = Ok(());
-    for container in runtime.list()? {
+    for container in door.list(runtime)? {
         if pattern.is_match(&container.state.id) {
             let done = act(&container.state.id);
             outcome = outcome.and(done);

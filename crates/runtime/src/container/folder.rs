@@ -36,10 +36,7 @@ pub(super) struct Folder {
 /// The ids of all folders.
 pub(super) fn ids(root: &Path) -> Result<Vec<String>> {
     let words = || format!("can't list `{}`", root.display());
-    let entries = match std::fs::read_dir(root) {
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        other => other.context(words)?,
-    };
+    let entries = std::fs::read_dir(root).context(words)?;
     let mut ids = Vec::new();
     for entry in entries {
         // What is no container's name is none of our containers.

@@ -117,6 +117,9 @@ impl Runtime {
     }
 
     /// All containers, by id. Those that come or go meanwhile may be among them or not.
+    ///
+    /// # Errors
+    /// `NotFound` where there is no folder of containers.
     pub fn list(&self) -> Result<Vec<Container>> {
         let mut ids = folder::ids(&self.root)?;
         ids.sort_unstable();
