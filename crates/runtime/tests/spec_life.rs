@@ -146,6 +146,31 @@ fn a_start_hook_that_fails_ends_the_container_and_a_stop_hook_is_a_warning() {
 }
 
 #[test]
+fn a_start_hook_is_what_the_payload_is() {
+    let bundle = Bundle::saying("");
+    let shared = bundle.room.dir.join("shared");
+    std::fs::set_permissions(&shared, std::os::unix::fs::PermissionsExt::from_mode(0o777)).unwrap();
+    let script = "echo $A $HOME; id; grep -E '^(NoNewPrivs|Cap|Seccomp|Umask|Groups)' /proc/self/status; env | wc -l";
+    for name in ["env", "wc"] {
+        symlink("busybox", bundle.room.inside(&format!("bin/{name}"))).unwrap();
+    }
+    let seccomp: Value = serde_json::from_str(runtime::seccomp::default_json()).unwrap();
+    for (no_new_privileges, uid) in [(false, 0), (true, 0), (false, 7), (true, 7)] {
+        let hook = format!("rm -f /shared/hook; exec >/shared/hook; {script}");
+        let patch = json!({
+            "process": {"noNewPrivileges": no_new_privileges, "user": {"uid": uid, "gid": uid}, "env": ["PATH=/bin", "A=a"]},
+            "linux": {"seccomp": seccomp},
+            "hooks": {"startContainer": [{"path": "/bin/sh", "args": ["sh", "-c", hook]}]}
+        });
+        let _ = std::fs::remove_file(shared.join("said"));
+        bundle.configure(&with(bundle.document(script), &patch));
+        let said = bundle.live();
+        assert_eq!(heard(&bundle, "hook"), said);
+        assert!(said.starts_with("a /\n") && said.contains("Seccomp:\t2\n"), "{said}");
+    }
+}
+
+#[test]
 fn a_terminal_goes_to_the_console_socket_in_the_size_asked_for() {
     let bundle = Bundle::new(&Value::Null);
     symlink("busybox", bundle.room.inside("bin/stty")).unwrap();

@@ -195,7 +195,9 @@ fn an_agent_is_told_of_the_filter_and_decides() {
     let agent = UnixListener::bind(bundle.room.dir.join("agent")).unwrap();
     let listener = json!({"listenerPath": bundle.room.dir.join("agent"), "listenerMetadata": "meta", "flags": ["SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"]});
     let filter = with(rule("NOTIFY", &json!({})), &listener);
-    let patch = json!({"annotations": {"a": "b"}, "linux": {"seccomp": filter}});
+    // The agent is the payload's: a hook under the same filter hears that there is nobody to ask (ENOSYS).
+    let hook = json!([{"path": "/bin/sh", "args": ["sh", "-c", "/bin/call 3; test $? = 38"]}]);
+    let patch = json!({"annotations": {"a": "b"}, "linux": {"seccomp": filter}, "hooks": {"startContainer": hook}});
     bundle.configure(&with(bundle.document("/bin/call 7; echo $?; sleep 1000"), &patch));
     bundle.create().unwrap();
     let created = bundle.state();

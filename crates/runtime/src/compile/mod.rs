@@ -89,6 +89,7 @@ pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
         name => text(name, field).map(Some),
     };
     let hooks = &spec.hooks;
+    let process = process::compile(process, linux, setting)?;
     let user = !matches!(namespaces.user, UserNamespace::Inherited);
     Ok(Plan {
         hostname: named(&spec.hostname, "hostname")?,
@@ -96,7 +97,7 @@ pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
         sysctls: sysctl::compile(linux, &namespaces)?,
         root: mounts::compile(spec, linux, &namespaces, setting)?,
         create_container_hooks: hooks::compile(&hooks.create_container, "hooks.createContainer")?,
-        start_container_hooks: hooks::compile(&hooks.start_container, "hooks.startContainer")?,
+        start_container_hooks: hooks::compile_start(&hooks.start_container, &process)?,
         stops: Stops {
             at_birth: user || setting.stops_at_birth,
             when_mounted: !(hooks.prestart.is_empty()
@@ -104,7 +105,7 @@ pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
                 && hooks.create_container.is_empty()),
             before_payload: setting.waits_for_start,
         },
-        process: process::compile(process, linux, setting)?,
+        process,
         // A joined namespace has a loopback interface that somebody else cares for.
         loopback: namespaces.new & namespace::NETWORK != 0,
         namespaces: namespaces.new,

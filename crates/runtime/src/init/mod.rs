@@ -112,7 +112,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     let labels = process::open_labels(process, payload)?;
     root::build(plan, inherited)?; // while the host's proc and sysfs are to be seen: see there
     stops::when_mounted(plan, payload.report)?;
-    hooks::call(&plan.create_container_hooks, inherited.create_container_hooks, inherited, 0)?;
+    hooks::call(&plan.create_container_hooks, inherited.create_container_hooks, inherited, None)?;
     process::hide().at(Stage::Session, 4)?; // from here on we touch what others may have made
     root::switch(plan, inherited)?;
     let console = console::open_console(process, payload, true)?; // needs the container's own devpts
@@ -137,8 +137,10 @@ fn last_steps(
     payload: &Payload<'_>,
     labels: &process::Labels,
 ) -> Done<Infallible> {
-    hooks::call(&plan.start_container_hooks, inherited.start_container_hooks, inherited, 1)?;
-    process::execute(&plan.process, payload, labels)
+    let process = &plan.process;
+    process::confine(process, labels)?; // what the hooks are is a file of the image's
+    hooks::call(&plan.start_container_hooks, inherited.start_container_hooks, inherited, Some(process))?;
+    process::execute(process, payload)
 }
 
 /// As above, without a root file system to make.
@@ -153,5 +155,6 @@ fn exec_steps(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Infallible> {
     process::enter_cwd(plan)?;
     process::become_user(plan)?;
     process::die_with_launcher(plan)?;
-    process::execute(plan, payload, &labels)
+    process::confine(plan, &labels)?;
+    process::execute(plan, payload)
 }

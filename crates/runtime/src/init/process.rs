@@ -18,6 +18,7 @@ use std::convert::Infallible;
 use std::ffi::CStr;
 use sys::process::namespace;
 use sys::schedule;
+use sys::seccomp::flag;
 
 /// The first descriptor that is neither standard input, output nor error.
 const FIRST_FD: u32 = 3;
@@ -227,16 +228,18 @@ pub(super) fn die_with_launcher(plan: &ProcessPlan) -> Done {
     set_parent_process_death_signal(Some(Signal::KILL)).at(Stage::Session, 3)
 }
 
-/// Everything that is not the payload's is closed, not merely marked: a path such as `/proc/self/fd/5/bin/sh` is
-/// resolved before close-on-exec happens. The filter comes last of all, so that it need allow nothing but `execve`.
-pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels) -> Done<Infallible> {
+/// What holds for whatever of the container is executed from here on, its hooks too.
+pub(super) fn confine(plan: &ProcessPlan, labels: &Labels) -> Done {
     set_labels(plan, labels)?;
     if plan.no_new_privileges {
         set_no_new_privs(true).at(Stage::NoNewPrivileges, 0)?;
     }
-    if !filter_needs_rights(plan) {
-        drop_capabilities(plan)?;
-    }
+    if filter_needs_rights(plan) { Ok(()) } else { drop_capabilities(plan) }
+}
+
+/// Everything that is not the payload's is closed, not merely marked: a path such as `/proc/self/fd/5/bin/sh` is
+/// resolved before close-on-exec happens. The filter comes last of all, so that it need allow nothing but `execve`.
+pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Infallible> {
     let (report, agent) = keep_only(plan, payload).at(Stage::Exec, 0)?;
     let payload = Payload {
         report: report.as_fd(),
@@ -245,7 +248,7 @@ pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>, labels: &Labels
     };
     // With the parent's end closed here this fails when the parent is gone.
     super::stops::say(payload.report, message::EXECUTING).at(Stage::Exec, 0)?;
-    let failure = match restrict(plan, &payload) {
+    let failure = match restrict(plan, || load_filter(plan, &payload)) {
         Ok(()) => try_candidates(plan, &payload),
         Err(failure) => failure,
     };
@@ -259,19 +262,27 @@ fn filter_needs_rights(plan: &ProcessPlan) -> bool {
     !plan.seccomp.is_empty() && !plan.no_new_privileges
 }
 
-fn restrict(plan: &ProcessPlan, payload: &Payload<'_>) -> Done {
+/// A hook that starts in the container is under the payload's filter. An agent is told of one process alone: what it
+/// would decide fails with ENOSYS (seccomp(2), `SECCOMP_RET_USER_NOTIF`).
+pub(super) fn restrict_hook(plan: &ProcessPlan) -> Done {
+    const WITH_AGENT: u32 = flag::NEW_LISTENER | flag::WAIT_KILLABLE_RECV;
+    let load = || sys::seccomp::load(&plan.seccomp, plan.seccomp_flags & !WITH_AGENT).map(drop);
+    restrict(plan, || load().at(Stage::Seccomp, 0))
+}
+
+fn restrict(plan: &ProcessPlan, load: impl FnOnce() -> Done) -> Done {
     if plan.seccomp.is_empty() {
         return Ok(());
     }
     if !filter_needs_rights(plan) {
-        return load_filter(plan, payload);
+        return load();
     }
     let all = CapabilitySet::from_bits_retain(u64::MAX >> (63 - plan.capabilities.last));
     // What was permitted survived the change of user (keepcaps), what was effective did not.
     let now = rustix::thread::capabilities(None).at(Stage::Capabilities, 0)?;
     let raised = CapabilitySets { effective: now.permitted & all, ..now };
     set_capabilities(None, raised).at(Stage::Capabilities, 1)?;
-    load_filter(plan, payload)?;
+    load()?;
     drop_capabilities(plan)
 }
 
