@@ -284,6 +284,10 @@ fn documents_that_are_none_are_refused_by_their_name() {
         output.stderr.starts_with("Error: can't read `p.json`: invalid type: integer `1`, expected a sequence"),
         "{output:?}"
     );
+    // As a program in Go may write it.
+    fs::write(runtime.work("p.json"), r#"{"args": ["sh"], "cwd": "/", "env": null, "user": null}"#).unwrap();
+    let output = runtime.run(&["exec", "-p", "p.json", "x"]);
+    assert!(output.stderr.contains("does not exist"), "{output:?}");
     let output = runtime.run(&["update", "--resources=-", "x"]); // standard input is empty
     assert!(output.stderr.starts_with("Error: can't read `-`: EOF while parsing"), "{output:?}");
     runtime

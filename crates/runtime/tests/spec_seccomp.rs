@@ -60,6 +60,10 @@ fn every_action_ends_a_payloads_call_as_its_name_says() {
             assert_eq!(ended.code, code, "{action} {more} {no_new_privileges}");
         }
     }
+    // A program in Go may have written the section.
+    let mut document = calling(7, &rule("ERRNO", &json!({})));
+    document["linux"]["seccomp"]["architectures"] = Value::Null;
+    assert_eq!(room.run(document).unwrap().code, libc::EPERM);
     // And for what no rule names.
     let filter = json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 77,
         "syscalls": [{"names": all_but_getpriority(), "action": "SCMP_ACT_ALLOW"}]});

@@ -17,7 +17,7 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<T> {
     if text.len() as u64 > MAX_BYTES {
         return Err(Error::invalid(format!("more than {} MiB", MAX_BYTES >> 20)).context(words()));
     }
-    serde_json::from_slice(&text).map_err(|cause| Error::invalid(cause.to_string()).context(words()))
+    oci::runtime::read(&text).map_err(|cause| Error::invalid(cause.to_string()).context(words()))
 }
 
 fn take(from: impl Read) -> std::io::Result<Vec<u8>> {

@@ -6,6 +6,7 @@
 //! document and the way of a `run` only passes it on.
 
 mod linux;
+mod nulls;
 mod raw;
 mod resources;
 pub mod seccomp;
@@ -15,6 +16,7 @@ pub use crate::image::Extra;
 pub use linux::{
     Device, IdMapping, IntelRdt, Linux, MemoryPolicy, Namespace, NamespaceKind, NetDevice, Personality, TimeOffset,
 };
+pub use nulls::read;
 pub use raw::RawJson;
 pub use resources::{
     BlockDevice, BlockIo, Cpu, DeviceRule, HugepageLimit, InterfacePriority, Memory, Network, Pids, Rdma, Resources,

@@ -5,7 +5,6 @@ use error::{Error, Result, ResultExt};
 use oci::runtime::{Hooks, Process, Spec};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -59,16 +58,12 @@ pub(super) fn parse(text: &[u8]) -> Result<Spec> {
     Ok(spec)
 }
 
-/// A document that is not as it should be is read again: without `null`s, which programs in Go write for what is absent;
-/// and then by a slower way that knows which field is wrong.
+/// A document that is not as it should be is read again, by a slower way that knows which field is wrong.
 fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
-    let cause = match serde_json::from_slice(text) {
+    let cause = match oci::runtime::read(text) {
         Ok(value) => return Ok(value),
         Err(cause) => cause,
     };
-    if let Some(value) = without_nulls(text).and_then(|text| serde_json::from_slice(&text).ok()) {
-        return Ok(value);
-    }
     let again = serde_path_to_error::deserialize::<_, T>(&mut serde_json::Deserializer::from_slice(text));
     let field = match again {
         // What is no JSON has no fields.
@@ -76,22 +71,6 @@ fn decode<T: DeserializeOwned>(text: &[u8]) -> Result<T> {
         _ => String::new(),
     };
     Err(Error::invalid(format!("config.json: {field}{cause}")))
-}
-
-fn without_nulls(text: &[u8]) -> Option<Vec<u8>> {
-    fn strip(value: &mut Value) {
-        match value {
-            Value::Object(fields) => {
-                fields.retain(|_, value| !value.is_null());
-                fields.values_mut().for_each(strip);
-            }
-            Value::Array(values) => values.iter_mut().for_each(strip),
-            _ => {}
-        }
-    }
-    let mut value: Value = serde_json::from_slice(text).ok()?;
-    strip(&mut value);
-    serde_json::to_vec(&value).ok()
 }
 
 #[cfg(test)]

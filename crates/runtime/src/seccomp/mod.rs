@@ -71,7 +71,7 @@ pub fn compile_section(raw_json: &str) -> Result<Program> {
         let instructions = Cow::Borrowed(&precompiled::PROGRAM[..]);
         return Ok(Program { instructions, flags: DEFAULT_FLAGS, listener: None });
     }
-    let section = serde_json::from_str(raw_json)
+    let section = oci::runtime::read(raw_json.as_bytes())
         .map_err(|cause| Error::invalid(cause.to_string()))
         .context(|| "can't read the seccomp section")?;
     program(&section).context(|| "can't compile the seccomp profile")
