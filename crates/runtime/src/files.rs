@@ -31,22 +31,36 @@ pub(crate) fn connect(path: &Path) -> Result<OwnedFd> {
     connect().map_err(|errno: rustix::io::Errno| std::io::Error::from(errno)).context(words)
 }
 
-/// The terminal's controlling end goes over the socket, the process id into the file, where they are asked for.
-pub(crate) fn hand_over(running: &mut Running, console_socket: Option<&Path>, pid_file: Option<&Path>) -> Result<()> {
-    if let Some(socket) = console_socket
-        && let Some(console) = running.console.take()
-    {
-        send_console(socket, &console)?;
-    }
-    pid_file.map_or(Ok(()), |path| write_pid(path, running.pid))
+/// Where what is known of a new process goes, as far as somebody asked for it.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Receivers<'a> {
+    /// The terminal's controlling end.
+    pub console_socket: Option<&'a Path>,
+    /// The process id.
+    pub pid_file: Option<&'a Path>,
+    /// A pidfd, and the word that runc sends with it.
+    pub pidfd_socket: Option<(&'a Path, &'static str)>,
 }
 
-/// With a name, as runc does it.
-fn send_console(socket: &Path, console: &OwnedFd) -> Result<()> {
+/// Hands over. The file comes last: some wait for it alone.
+pub(crate) fn hand_over(running: &mut Running, receivers: Receivers<'_>) -> Result<()> {
+    if let Some(socket) = receivers.console_socket
+        && let Some(console) = running.console.take()
+    {
+        send(socket, "/dev/ptmx", &console, "the terminal")?;
+    }
+    if let Some((socket, word)) = receivers.pidfd_socket {
+        send(socket, word, &running.pidfd, "the pidfd")?;
+    }
+    receivers.pid_file.map_or(Ok(()), |path| write_pid(path, running.pid))
+}
+
+/// One message with a descriptor, as runc does it.
+fn send(socket: &Path, word: &str, fd: &OwnedFd, what: &str) -> Result<()> {
     let connection = connect(socket)?;
-    sys::socket::send(&connection, &[IoSlice::new(b"/dev/ptmx")], Some(console.as_fd()), SendFlags::empty())
+    sys::socket::send(&connection, &[IoSlice::new(word.as_bytes())], Some(fd.as_fd()), SendFlags::empty())
         .map_err(std::io::Error::from)
-        .context(|| format!("can't send the terminal to `{}`", socket.display()))
+        .context(|| format!("can't send {what} to `{}`", socket.display()))
 }
 
 /// The number alone, without a line's end; written aside, so that nobody reads half of it.

@@ -37,6 +37,7 @@ fn plain(bundle: &Bundle, process: Process) -> Exec<'_> {
         process,
         pid_file: None,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         cgroup: None,
         ignore_paused: false,

@@ -59,6 +59,7 @@ fn exec(bundle: &Bundle, script: &str) -> Running {
         process,
         pid_file: None,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         cgroup: None,
         ignore_paused: false,

@@ -5,10 +5,11 @@
 mod common;
 
 use common::bundle::Bundle;
-use common::{container, with};
+use common::{container, end, with};
 use error::Kind;
 use oci::runtime::{State, Status};
-use runtime::container::Create;
+use runtime::container::{Create, Exec};
+use rustix::fd::AsRawFd;
 use rustix::net::RecvFlags;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -212,6 +213,49 @@ fn a_terminal_goes_to_the_console_socket_in_the_size_asked_for() {
     let error = bundle.runtime.create(&Create { console_socket: Some(&socket), ..bundle.plain() }).unwrap_err();
     let text = format!("can't connect to the socket `{}`: no such file or directory", socket.display());
     assert_eq!(error.to_string(), text);
+    assert!(!bundle.folder().try_exists().unwrap());
+}
+
+#[test]
+fn a_pidfd_goes_to_the_socket_that_asks_for_it() {
+    let bundle = Bundle::saying("sleep 1000");
+    let socket = bundle.room.dir.join("pidfd");
+    let listener = UnixListener::bind(&socket).unwrap();
+    // runc's words, which say what has become of a process.
+    let receive = |word: &[u8]| {
+        let (connection, _) = listener.accept().unwrap();
+        let mut said = [0; 32];
+        let (length, pidfd) = sys::socket::receive(&connection, &mut said, RecvFlags::empty()).unwrap();
+        assert_eq!(&said[..length], word);
+        pidfd.unwrap()
+    };
+    bundle.runtime.create(&Create { pidfd_socket: Some(&socket), ..bundle.plain() }).unwrap();
+    let first = receive(b"standard");
+    bundle.start().unwrap();
+    let process = bundle.runtime.base_process(&bundle.id).unwrap();
+    let exec = Exec {
+        id: &bundle.id,
+        process,
+        pid_file: None,
+        console_socket: None,
+        pidfd_socket: Some(&socket),
+        preserve_fds: 0,
+        cgroup: None,
+        ignore_paused: false,
+    };
+    let running = bundle.runtime.exec(&exec).unwrap();
+    for (pidfd, pid) in [(&first, bundle.state().pid), (&receive(b"setns"), Some(running.pid.as_raw_nonzero().get()))] {
+        let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
+        assert!(info.contains(&format!("\nPid:\t{}\n", pid.unwrap())), "{info}");
+    }
+    rustix::process::pidfd_send_signal(&first, rustix::process::Signal::KILL).unwrap();
+    bundle.wait_for(Status::Stopped);
+    bundle.delete().unwrap();
+    assert_eq!(end(&running), 128 + 9);
+    std::fs::remove_file(&socket).unwrap();
+    let text =
+        bundle.runtime.create(&Create { pidfd_socket: Some(&socket), ..bundle.plain() }).unwrap_err().to_string();
+    assert_eq!(text, format!("can't connect to the socket `{}`: no such file or directory", socket.display()));
     assert!(!bundle.folder().try_exists().unwrap());
 }
 

@@ -300,6 +300,7 @@ fn an_exec_runs_on_the_processors_of_its_affinity() {
                     process,
                     pid_file: None,
                     console_socket: None,
+                    pidfd_socket: None,
                     preserve_fds: 0,
                     cgroup: None,
                     ignore_paused: false,

@@ -226,6 +226,7 @@ fn an_agent_is_told_of_the_filter_and_decides() {
         process,
         pid_file: None,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         cgroup: None,
         ignore_paused: false,

@@ -109,6 +109,7 @@ impl Places {
             bundle: &self.bundle,
             pid_file: words.path("pid-file"),
             console_socket: words.path("console-socket"),
+            pidfd_socket: words.path("pidfd-socket"),
             no_pivot: words.on("no-pivot"),
             no_new_keyring: words.on("no-new-keyring"),
             preserve_fds: words.number("preserve-fds")?.unwrap_or(0),

@@ -36,6 +36,7 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
         process,
         pid_file: words.path("pid-file"),
         console_socket: words.path("console-socket"),
+        pidfd_socket: words.path("pidfd-socket"),
         preserve_fds: words.number("preserve-fds")?.unwrap_or(0),
         cgroup,
         ignore_paused: words.on("ignore-paused"),

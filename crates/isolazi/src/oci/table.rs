@@ -102,6 +102,7 @@ pub(super) const HELP: Opt = switch("help", "Print this help").short('h');
 const BUNDLE: Opt = one("bundle", "DIR", "The folder of the `config.json` (default: the working folder)").short('b');
 const CONFIG: Opt = one("config", "FILE", "").short('f');
 const CONSOLE_SOCKET: Opt = one("console-socket", "SOCKET", "Send the terminal's controlling end to this Unix socket");
+const PIDFD_SOCKET: Opt = one("pidfd-socket", "SOCKET", "Send a pidfd of the process to this Unix socket");
 const PID_FILE: Opt = one("pid-file", "FILE", "Write the process id to this file");
 const NO_PIVOT: Opt = switch("no-pivot", "Do not use pivot_root(2), for roots in an initial ramdisk");
 const NO_NEW_KEYRING: Opt = switch("no-new-keyring", "Keep the caller's session keyring");
@@ -113,12 +114,13 @@ const FORMAT: Opt = one("format", "FORMAT", "table or json (default table)").sho
 const REGEX: Opt = switch("regex", "The argument is a regular expression that ids match").short('r');
 
 const CREATE: &[Opt] =
-    &[BUNDLE, CONFIG, CONSOLE_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS, NO_SUBREAPER];
+    &[BUNDLE, CONFIG, CONSOLE_SOCKET, PIDFD_SOCKET, PID_FILE, NO_PIVOT, NO_NEW_KEYRING, PRESERVE_FDS, NO_SUBREAPER];
 
 const RUN: &[Opt] = &[
     BUNDLE,
     CONFIG,
     CONSOLE_SOCKET,
+    PIDFD_SOCKET,
     PID_FILE,
     NO_PIVOT,
     NO_NEW_KEYRING,
@@ -132,6 +134,7 @@ const EXEC: &[Opt] = &[
     one("process", "FILE", "Take the process from this JSON file; other options change it").short('p'),
     PID_FILE,
     CONSOLE_SOCKET,
+    PIDFD_SOCKET,
     DETACH,
     switch("tty", "Give it a terminal").short('t'),
     one("user", "UID[:GID]", "Whose process it is").short('u'),

@@ -5,6 +5,7 @@ use super::kept::{self, Kept};
 use super::{Create, Runtime, check_id, config, create, process, status, tree};
 use crate::cgroup::{self, CgroupPlan};
 use crate::criu::{self, Criu, Dump, Event, Restore, Restoring};
+use crate::files::Receivers;
 use crate::{Host, Running, files, hooks};
 use error::{Error, Result, ResultExt};
 use oci::runtime::Status;
@@ -91,7 +92,9 @@ impl Runtime {
             attend: &mut attend,
         };
         let mut running = criu::restore(&criu, restoring, options)?;
-        if let Err(error) = files::hand_over(&mut running, what.console_socket, what.pid_file) {
+        let receivers =
+            Receivers { console_socket: what.console_socket, pid_file: what.pid_file, ..Receivers::default() };
+        if let Err(error) = files::hand_over(&mut running, receivers) {
             return Err(crate::launch::reap(running.pid, error));
         }
         folder.keep();

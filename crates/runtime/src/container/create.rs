@@ -6,6 +6,7 @@ use super::loan::{Loan, LoanPlan};
 use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, tree, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
 use crate::compile::{Setting, compile};
+use crate::files::Receivers;
 use crate::launch::{Event, Launch, launch};
 use crate::plan::{Entry, Plan};
 use crate::{Host, Running, files, hooks, prologue};
@@ -327,7 +328,12 @@ impl Making<'_> {
 
     /// The terminal and the process id go to those who asked for them, and then the container is created.
     fn hand_over(&self, folder: &Folder, running: &mut Running) -> Result<()> {
-        files::hand_over(running, self.what.console_socket, self.what.pid_file)?;
+        let receivers = Receivers {
+            console_socket: self.what.console_socket,
+            pid_file: self.what.pid_file,
+            pidfd_socket: self.what.pidfd_socket.map(|socket| (socket, "standard")),
+        };
+        files::hand_over(running, receivers)?;
         if self.plan.stops.before_payload { start_socket::publish(folder) } else { Ok(()) }
     }
 }

@@ -10,6 +10,7 @@ use super::{Exec, Runtime, process, status, tree, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::copy::copy;
+use crate::files::Receivers;
 use crate::init::{self, Payload};
 use crate::launch::{go, grant, hear_out, host_proc, owned, reap, tell_pid};
 use crate::plan::ProcessPlan;
@@ -269,7 +270,12 @@ fn refused(errno: Errno) -> Error {
 }
 
 fn hand_over(what: &Exec<'_>, mut running: Running) -> Result<Running> {
-    match files::hand_over(&mut running, what.console_socket, what.pid_file) {
+    let receivers = Receivers {
+        console_socket: what.console_socket,
+        pid_file: what.pid_file,
+        pidfd_socket: what.pidfd_socket.map(|socket| (socket, "setns")),
+    };
+    match files::hand_over(&mut running, receivers) {
         Ok(()) => Ok(running),
         Err(error) => Err(reap(running.pid, error)),
     }

@@ -60,6 +60,8 @@ pub struct Create<'a> {
     pub pid_file: Option<&'a Path>,
     /// A Unix socket that gets the terminal's controlling end.
     pub console_socket: Option<&'a Path>,
+    /// A Unix socket that gets a pidfd of the process.
+    pub pidfd_socket: Option<&'a Path>,
     /// Cover the host's tree instead of leaving it.
     pub no_pivot: bool,
     /// Keep the caller's session keyring.
@@ -83,6 +85,8 @@ pub struct Exec<'a> {
     pub pid_file: Option<&'a Path>,
     /// A Unix socket that gets the terminal's controlling end.
     pub console_socket: Option<&'a Path>,
+    /// A Unix socket that gets a pidfd of the process.
+    pub pidfd_socket: Option<&'a Path>,
     /// How many descriptors after standard error the process gets.
     pub preserve_fds: u32,
     /// A cgroup below the container's.

@@ -51,6 +51,7 @@ impl Bundle {
             bundle: &self.room.dir,
             pid_file: None,
             console_socket: None,
+            pidfd_socket: None,
             no_pivot: false,
             no_new_keyring: false,
             preserve_fds: 0,
