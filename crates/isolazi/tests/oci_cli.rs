@@ -186,7 +186,7 @@ fn wrong_command_lines_fail_before_anything_is_done() {
         (&["--rootless=maybe", "state", "x"], "option `--rootless`: `maybe` is not true, false or auto\n".into()),
         (
             &["--cgroup-manager=x", "state", "x"],
-            "option `--cgroup-manager`: `x` is neither cgroupfs nor systemd\n".into(),
+            "option `--cgroup-manager`: `x` is none of cgroupfs, systemd and disabled\n".into(),
         ),
         (&["--root=/", "state", "x"], "option `--root`: `/` is no folder for states\n".into()),
         (&["state", ""], "container id cannot be empty or other than UTF-8\n".into()),

@@ -112,6 +112,32 @@ fn who_kills_a_container_without_a_pid_namespace_of_its_own_means_all_of_it() {
     }
 }
 
+#[test]
+fn a_container_without_a_cgroup_stays_in_its_callers_and_has_no_limits() {
+    let mut bundle = Bundle::saying("");
+    bundle.runtime.driver = None;
+    // Engines write this in any case.
+    let rules = json!([{"allow": false, "access": "rwm"}]);
+    let patch = json!({"linux": {"cgroupsPath": "/elsewhere", "resources": {"devices": rules}}});
+    let mut document = with(bundle.document("cat /proc/self/cgroup; exec sleep 1000"), &patch);
+    document["linux"]["namespaces"].as_array_mut().unwrap().retain(|namespace| namespace["type"] != "cgroup");
+    bundle.configure(&document);
+    bundle.create().unwrap();
+    bundle.start().unwrap();
+    until("it has said", || bundle.said().contains("0::/"));
+    assert_eq!(bundle.said(), std::fs::read_to_string("/proc/self/cgroup").unwrap());
+    let first = bundle.state().pid.unwrap();
+    assert_eq!(bundle.runtime.processes(&bundle.id).unwrap(), [first]);
+    assert_eq!(bundle.runtime.pause(&bundle.id).unwrap_err().to_string(), "the container has no cgroup");
+    bundle.runtime.delete(&bundle.id, true).unwrap();
+
+    bundle.configure(&with(document, &json!({"linux": {"resources": {"pids": {"limit": 10}}}})));
+    assert_eq!(
+        bundle.create().unwrap_err().to_string(),
+        "config.json: `linux.resources`: nothing would hold the container to its limits: it gets no cgroup"
+    );
+}
+
 #[track_caller]
 fn until(what: &str, mut holds: impl FnMut() -> bool) {
     let begin = std::time::Instant::now();

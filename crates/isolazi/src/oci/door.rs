@@ -5,7 +5,7 @@ use super::log::Log;
 use super::words::Words;
 use crate::console::Console;
 use error::{Error, Kind, Result, ResultExt};
-use runtime::cgroup::Systemd;
+use runtime::cgroup::{Driver, Systemd};
 use runtime::container::{Container, Runtime};
 use std::env;
 use std::path::{Path, PathBuf};
@@ -28,15 +28,12 @@ pub(super) struct Door<'a> {
 impl Door<'_> {
     /// The runtime that the options before the command describe.
     pub(super) fn runtime(&self) -> Result<Runtime> {
-        let by_systemd = match self.globals.text("cgroup-manager")? {
-            None | Some("cgroupfs") => self.globals.on("systemd-cgroup"),
-            Some("systemd") => true,
-            Some("disabled") => {
-                let message = "option `--cgroup-manager`: containers without a cgroup are not supported";
-                return Err(Error::new(Kind::Unsupported, message));
-            }
+        let driver = match self.globals.text("cgroup-manager")? {
+            None | Some("cgroupfs") if !self.globals.on("systemd-cgroup") => Some(Driver::Cgroupfs),
+            None | Some("cgroupfs" | "systemd") => Some(Driver::Systemd(systemd()?)),
+            Some("disabled") => None,
             Some(other) => {
-                let message = format!("option `--cgroup-manager`: `{other}` is neither cgroupfs nor systemd");
+                let message = format!("option `--cgroup-manager`: `{other}` is none of cgroupfs, systemd and disabled");
                 return Err(Error::invalid(message));
             }
         };
@@ -46,7 +43,7 @@ impl Door<'_> {
                 return Err(Error::invalid(format!("option `--rootless`: `{other}` is not true, false or auto")));
             }
         }
-        Ok(Runtime { root: self.root()?, systemd: by_systemd.then(systemd).transpose()? })
+        Ok(Runtime { root: self.root()?, driver })
     }
 
     /// All containers. The folder of their states is made with the first; one that was named must be there, as with runc.

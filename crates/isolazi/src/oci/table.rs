@@ -89,7 +89,11 @@ pub(super) const GLOBAL: &[Opt] = &[
     one("log-level", "LEVEL", "Accepted: only errors are written"),
     switch("debug", "Accepted: only errors are written"),
     switch("systemd-cgroup", "Make cgroups through systemd; `cgroupsPath` is then SLICE:PREFIX:NAME"),
-    one("cgroup-manager", "NAME", "The same as a word: cgroupfs or systemd"),
+    one(
+        "cgroup-manager",
+        "NAME",
+        "The same as a word: cgroupfs, systemd, or disabled for no cgroup, limits or device rules",
+    ),
     one("rootless", "VALUE", "Accepted: true, false or auto; found out anyway"),
     one("criu", "PATH", ""),
     switch("version", "Print version information and quit").short('v'),

@@ -4,7 +4,7 @@ use super::folder::{Folder, file};
 use super::kept::{self, Kept};
 use super::loan::{Loan, LoanPlan};
 use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, tree, user};
-use crate::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies};
+use crate::cgroup::{self, Cgroup, CgroupPlan, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::files::Receivers;
 use crate::launch::{Event, Launch, launch};
@@ -116,12 +116,14 @@ impl Runtime {
         Ok((running, waits_for_start))
     }
 
-    /// `None`: this user can have none, and the document asks for nothing that needs one.
+    /// `None`: there shall be none, or this user can have none, and the document asks for nothing that needs one.
     pub(super) fn plan_cgroups(&self, spec: &Spec, id: &str, host: &Host) -> Result<Option<CgroupPlan>> {
         let linux = spec.linux.as_ref();
         let resources = linux.and_then(|linux| linux.resources.clone()).unwrap_or_default();
         let path = linux.map_or("", |linux| linux.cgroups_path.as_str());
-        let driver = self.systemd.clone().map_or(Driver::Cgroupfs, Driver::Systemd);
+        let Some(driver) = self.driver.clone() else {
+            return if has_no_limits(&resources) { Ok(None) } else { Err(limits_without_cgroup()) };
+        };
         match cgroup::plan(&Hierarchies::read()?, path, id, &resources, driver) {
             Err(_) if host.user_namespace && has_no_limits(&resources) => Ok(None),
             Ok(plan) if host.user_namespace && has_no_limits(&resources) && !cgroup::may_make(&plan) => Ok(None),
@@ -153,9 +155,15 @@ fn become_root(spec: &mut Spec) -> Result<()> {
     prologue::enter(&crate::compile::id_maps(&uids, &gids)?)
 }
 
-/// Nothing that would silently not hold without a cgroup. Devices do: in a user namespace nobody makes them.
+/// Nothing that would silently not hold without a cgroup. Devices do: in a user namespace nobody makes them, and who wants
+/// no cgroup has been told.
 fn has_no_limits(resources: &Resources) -> bool {
     *resources == Resources { devices: resources.devices.clone(), ..Resources::default() }
+}
+
+fn limits_without_cgroup() -> Error {
+    Error::invalid("config.json: `linux.resources`: nothing would hold the container to its limits: it gets no cgroup")
+        .hint("leave `--cgroup-manager=disabled` out, or the limits")
 }
 
 /// Where the root file system is, without links.

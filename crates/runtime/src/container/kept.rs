@@ -48,7 +48,7 @@ impl Kept {
     pub(super) fn cgroups(&self) -> Result<&Paths> {
         self.cgroups.as_ref().ok_or_else(|| {
             Error::new(Kind::Unsupported, "the container has no cgroup")
-                .hint("it was made by a user to whom no cgroup is delegated")
+                .hint("it was made with `--cgroup-manager=disabled`, or by a user to whom no cgroup is delegated")
         })
     }
 }

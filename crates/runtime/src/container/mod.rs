@@ -29,7 +29,7 @@ mod status;
 mod tree;
 mod user;
 
-use crate::cgroup::Systemd;
+use crate::cgroup::Driver;
 use crate::cgroup::stats::Stats;
 use error::{Error, Kind, Result};
 use folder::Folder;
@@ -45,8 +45,8 @@ const MAX_ID_BYTES: usize = 240;
 pub struct Runtime {
     /// The folder with one folder for each container.
     pub root: PathBuf,
-    /// The systemd that makes the cgroups; absent: we make them, through the file system.
-    pub systemd: Option<Systemd>,
+    /// Who makes the cgroups; absent: new containers have none.
+    pub driver: Option<Driver>,
 }
 
 /// What a container is made from.

@@ -3,6 +3,7 @@
 use super::{Room, add_mounts, bind, container};
 use error::Result;
 use oci::runtime::{State, Status};
+use runtime::cgroup::Driver;
 use runtime::container::{Create, Runtime, Warnings};
 use serde_json::Value;
 use std::path::PathBuf;
@@ -20,7 +21,7 @@ pub struct Bundle {
 impl Bundle {
     pub fn new(document: &Value) -> Self {
         let room = Room::new();
-        let runtime = Runtime { root: room.dir.join("containers"), systemd: None };
+        let runtime = Runtime { root: room.dir.join("containers"), driver: Some(Driver::Cgroupfs) };
         let id = room.dir.file_name().unwrap().to_str().unwrap().to_owned();
         let bundle = Self { room, runtime, id };
         bundle.configure(document);

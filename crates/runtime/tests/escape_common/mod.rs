@@ -16,7 +16,7 @@ pub struct Bundle<'a> {
 
 impl<'a> Bundle<'a> {
     pub fn new(room: &'a Room, name: &str) -> Self {
-        let runtime = Runtime { root: room.dir.join("containers"), systemd: None };
+        let runtime = Runtime { root: room.dir.join("containers"), driver: Some(runtime::cgroup::Driver::Cgroupfs) };
         Self { room, runtime, id: format!("{name}-{}", std::process::id()) }
     }
 
