@@ -368,7 +368,7 @@ pub struct ProcessPlan {
     pub listener: Option<crate::seccomp::Listener>,
     /// Working directory; made when absent.
     pub cwd: Text,
-    /// What to execute, tried in order.
+    /// What to execute, tried in order; nothing, where a container is only to be created.
     pub candidates: Vec<Text>,
     /// Searched in `PATH`: a candidate that cannot be executed does not end the search.
     pub searched: bool,

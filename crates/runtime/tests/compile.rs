@@ -190,6 +190,15 @@ fn what_this_machine_cannot_do_is_named_by_its_field() {
 }
 
 #[test]
+fn a_container_without_a_process_can_wait_for_its_start() {
+    let spec: Spec = serde_json::from_value(with(least(), &json!({"process": null}))).unwrap();
+    let (host, folder) = (host(), Path::new("/x"));
+    let setting = runtime::Setting { waits_for_start: true, ..common::setting(&host, folder, folder) };
+    let plan = runtime::compile(&spec, &setting).unwrap();
+    assert_eq!((plan.process.candidates.len(), plan.process.argv.len()), (0, 0));
+}
+
+#[test]
 fn a_wrong_process_is_named_by_its_field() {
     let process = |process: Value| json!({"process": process});
     let rlimits = |limits: Value| json!({"process": {"rlimits": limits}});

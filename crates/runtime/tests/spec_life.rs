@@ -8,7 +8,7 @@ use common::bundle::Bundle;
 use common::{container, end, with};
 use error::Kind;
 use oci::runtime::{State, Status};
-use runtime::container::{Create, Exec};
+use runtime::container::{Create, Exec, Warnings};
 use rustix::fd::AsRawFd;
 use rustix::net::RecvFlags;
 use serde_json::{Value, json};
@@ -296,6 +296,25 @@ fn fields_that_nobody_knows_change_nothing_and_wrong_ones_are_named() {
         assert!(error.kind == Kind::Invalid && error.to_string().contains(text), "{error}");
         assert!(!bundle.folder().try_exists().unwrap());
     }
+}
+
+#[test]
+fn a_container_without_a_process_is_created_and_a_start_changes_nothing() {
+    let bundle = Bundle::saying("");
+    bundle.configure(&with(bundle.document(""), &json!({"process": null})));
+    bundle.create().unwrap();
+    let pid = bundle.state().pid;
+    for _ in 0..2 {
+        let text = format!("container `{}` cannot be started: config.json: `process` is missing", bundle.id);
+        assert_eq!(bundle.start().unwrap_err().to_string(), text);
+        assert_eq!((bundle.state().status, bundle.state().pid), (Status::Created, pid));
+    }
+    let error = bundle.runtime.base_process(&bundle.id).unwrap_err();
+    assert_eq!(error.to_string(), format!("container `{}` has no process", bundle.id));
+    bundle.delete().unwrap();
+    let error = bundle.runtime.run(&bundle.plain(), &mut Warnings::new()).unwrap_err();
+    assert_eq!(error.to_string(), "config.json: `process` is missing");
+    assert!(!bundle.folder().try_exists().unwrap());
 }
 
 #[test]

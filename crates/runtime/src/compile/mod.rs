@@ -77,7 +77,6 @@ impl<'a> Setting<'a> {
 /// # Errors
 /// `Invalid` with the path of the field, `Unsupported` for what this machine cannot do.
 pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
-    let process = spec.process.as_ref().ok_or_else(|| Error::invalid("config.json: `process` is missing"))?;
     let none = Linux::default();
     let linux = spec.linux.as_ref().unwrap_or(&none);
     let namespaces = namespaces::compile(linux)?;
@@ -89,7 +88,12 @@ pub fn compile(spec: &Spec, setting: &Setting<'_>) -> Result<Plan> {
         name => text(name, field).map(Some),
     };
     let hooks = &spec.hooks;
-    let process = process::compile(process, linux, setting)?;
+    let process = match &spec.process {
+        Some(process) => process::compile(process, linux, setting)?,
+        // Only a start needs one (config.md, "Process").
+        None if setting.waits_for_start => process::nobody(linux, setting)?,
+        None => return Err(Error::invalid("config.json: `process` is missing")),
+    };
     let user = !matches!(namespaces.user, UserNamespace::Inherited);
     Ok(Plan {
         hostname: named(&spec.hostname, "hostname")?,

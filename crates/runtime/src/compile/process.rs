@@ -18,6 +18,12 @@ const MAX_BITS: u32 = 8192;
 /// No process has more descriptors unless an administrator allows it (proc_sys_fs(5), `nr_open`).
 const MAX_FDS: u32 = 1 << 20;
 
+/// For a container without a process: its init waits, and nothing can be executed.
+pub(super) fn nobody(linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
+    let process = Process { args: vec!["/".into()], cwd: "/".into(), ..Process::default() };
+    Ok(ProcessPlan { candidates: Vec::new(), argv: Vec::new(), ..compile(&process, linux, setting)? })
+}
+
 pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
     let host = setting.host;
     let (candidates, searched) = candidates(process)?;

@@ -4,7 +4,7 @@ use super::folder::MAX_DOCUMENT_BYTES;
 use error::{Error, Result, ResultExt};
 use oci::runtime::{Hooks, Process, Spec};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -32,17 +32,19 @@ pub(super) fn parse_process(text: &[u8]) -> Result<Option<Process>> {
     Ok(part.process)
 }
 
-/// What of a document counts once its container is made: hooks and annotations.
+/// What of a document counts once its container is made: hooks, annotations, and whether there is a process.
 pub(super) fn parse_outline(text: &[u8]) -> Result<Spec> {
     #[derive(Deserialize)]
     struct Part {
+        process: Option<IgnoredAny>,
         #[serde(default)]
         hooks: Hooks,
         #[serde(default)]
         annotations: BTreeMap<String, String>,
     }
     let part: Part = decode(text)?;
-    Ok(Spec { hooks: part.hooks, annotations: part.annotations, ..Spec::default() })
+    let process = part.process.map(|_| Process::default());
+    Ok(Spec { process, hooks: part.hooks, annotations: part.annotations, ..Spec::default() })
 }
 
 /// What a document means. Its version must be one whose meaning we know (config.md, "Specification version").

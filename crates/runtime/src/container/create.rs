@@ -3,7 +3,7 @@
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
 use super::loan::{Loan, LoanPlan};
-use super::{Create, Runtime, Warnings, check_id, config, notify, process, start_socket, tree, user};
+use super::{Create, Runtime, Warnings, check_id, config, notify, process, start, start_socket, tree, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::files::Receivers;
@@ -201,6 +201,9 @@ fn check(spec: &Spec, plan: &Plan, what: &Create<'_>, until: Until) -> Result<()
     hooks::check(&spec.hooks.create_runtime, "hooks.createRuntime")?;
     hooks::check(&spec.hooks.poststart, "hooks.poststart")?;
     hooks::check(&spec.hooks.poststop, "hooks.poststop")?;
+    if until == Until::Running && spec.process.is_none() {
+        return Err(start::missing_process());
+    }
     match (plan.process.terminal, what.console_socket) {
         (Some(_), None) if until == Until::Created => Err(Error::invalid(
             "config.json: `process.terminal`: nobody would have the terminal: give a `--console-socket`",

@@ -137,7 +137,7 @@ impl Runtime {
     /// The container's own process, to be changed for an exec.
     pub fn base_process(&self, id: &str) -> Result<Process> {
         let process = self.find(id)?.process()?;
-        process.ok_or_else(|| Error::new(Kind::Internal, format!("container {id} has no process")))
+        process.ok_or_else(|| Error::invalid(format!("container `{id}` has no process")))
     }
 
     /// Its processes, as the host sees them; of one that has stopped, those that outlived its first.

@@ -25,6 +25,9 @@ impl Runtime {
             status => return Err(status::wrong(id, status, "started")),
         }
         let spec = folder.outline()?;
+        if spec.process.is_none() {
+            return Err(missing_process().context(format!("container `{id}` cannot be started")));
+        }
         let notify = kept.notify_socket.as_deref().map(|manager| Notify::listen(&folder, manager)).transpose()?;
         let gone = || status::wrong(id, Status::Running, "started");
         let conversation = start_socket::knock(&folder)?.ok_or_else(gone)?;
@@ -48,6 +51,11 @@ impl Runtime {
         }
         Ok(warnings)
     }
+}
+
+/// A document need not have one before its container is started (config.md, "Process").
+pub(super) fn missing_process() -> Error {
+    Error::invalid("config.json: `process` is missing")
 }
 
 /// The plan is made again to name what a failure is about: it happens once in a while only.

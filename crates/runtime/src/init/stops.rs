@@ -72,7 +72,9 @@ pub(super) fn let_go(plan: &Plan, inherited: &Inherited<'_>, labels: &Labels) ->
 /// one to report to. Connections that end without the word are looks at whether we still wait.
 pub(super) fn before_payload(plan: &Plan, inherited: &Inherited<'_>) -> Done<Option<OwnedFd>> {
     let Some(start) = inherited.start.filter(|_| plan.stops.before_payload) else { return Ok(None) };
-    super::process::find_program(&plan.process)?;
+    if !plan.process.candidates.is_empty() {
+        super::process::find_program(&plan.process)?;
+    }
     say(inherited.payload.report, message::CREATED).at(Stage::Launcher, 2)?;
     loop {
         let conversation = match accept_with(start, SocketFlags::CLOEXEC) {
