@@ -374,6 +374,27 @@ fn an_ordinary_user_has_no_mounts_to_share() {
 }
 
 #[test]
+fn what_a_document_asks_in_vain_is_told_in_the_log_or_on_standard_error() {
+    let runtime = runtime();
+    let bundle = bundle(&runtime, "echo err >&2", false);
+    let path = PathBuf::from(&bundle).join("config.json");
+    let mut spec: Value = serde_json::from_slice(&fs::read(&path).unwrap()).unwrap();
+    spec["process"]["capabilities"]["bounding"] = serde_json::json!(["CAP_DREAM"]);
+    fs::write(&path, spec.to_string()).unwrap();
+    let told = "config.json: `process.capabilities`: unknown here, and left out: `CAP_DREAM`";
+    let id = id("warned");
+    let output = runtime.run(&["run", "-b", &bundle, &id]);
+    let mut lines: Vec<&str> = output.stderr.lines().collect();
+    lines.sort_unstable(); // two programs write them
+    assert_eq!((output.code, lines), (0, vec![&*format!("Warning: {told}"), "err"]));
+    let log = runtime.work("log");
+    let output = runtime.run(&["--log", log.to_str().unwrap(), "--log-format=json", "run", "-b", &bundle, &id]);
+    assert_eq!((output.code, &*output.stderr), (0, "err\n"));
+    let line: Value = serde_json::from_slice(&fs::read(&log).unwrap()).expect("one value and no other");
+    assert_eq!((&line["level"], &line["msg"]), (&"warning".into(), &told.into()));
+}
+
+#[test]
 fn descriptors_are_handed_on_when_they_are_asked_for_and_there() {
     let runtime = runtime();
     let bundle = bundle(&runtime, "read x <&3; read y <&4; echo $x $y $LISTEN_FDS; test ! -e /proc/self/fd/5", false);

@@ -3,6 +3,7 @@
 use error::{Result, ResultExt};
 use rustix::fs::Access;
 use rustix::thread::{CapabilitySet, capabilities};
+use std::ffi::CStr;
 use std::path::PathBuf;
 
 /// How many capabilities the sets of capset(2) have room for.
@@ -25,7 +26,7 @@ pub struct Host {
     pub may_make_nodes: bool,
     /// Does AppArmor confine programs here?
     pub apparmor: bool,
-    /// Is SELinux enabled, and its file system mounted?
+    /// Does SELinux label programs and files here?
     pub selinux: bool,
 }
 
@@ -43,8 +44,13 @@ impl Host {
         let cgroup = mount.as_deref().and_then(|mount| crate::cgroup::base(mount, user_namespace));
         let may_make_nodes =
             !user_namespace && capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::MKNOD));
-        let apparmor = sys::read::small(c"/sys/module/apparmor/parameters/enabled").is_ok_and(|text| text == "Y\n");
-        let selinux = rustix::fs::access(c"/sys/fs/selinux/enforce", Access::EXISTS).is_ok();
+        let apparmor = sys::read::small(c"/sys/module/apparmor/parameters/enabled");
+        // The kernel makes this folder when SELinux is on; whether its file system is mounted there is another thing.
+        let selinux = exists(c"/sys/fs/selinux");
+        // Without a sysfs the kernel itself must refuse a label: nobody should go without protection for that.
+        let unknown = !selinux && apparmor.is_err() && !exists(c"/sys/module");
+        let apparmor = unknown || apparmor.is_ok_and(|enabled| enabled == "Y\n");
+        let selinux = unknown || selinux;
         let cgroup2_mounted = mount.is_some();
         Ok(Self {
             last_capability,
@@ -57,4 +63,8 @@ impl Host {
             selinux,
         })
     }
+}
+
+fn exists(path: &CStr) -> bool {
+    rustix::fs::access(path, Access::EXISTS).is_ok()
 }

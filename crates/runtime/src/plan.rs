@@ -3,6 +3,7 @@
 //! Plain owned data with no choice left open, printable as JSON, so that a plan is a golden-file test without a
 //! kernel. Paths are as seen inside the container unless they say `host`.
 
+use error::Error;
 use oci::runtime::IdMapping;
 use serde::{Serialize, Serializer};
 use std::borrow::Cow;
@@ -80,6 +81,13 @@ pub struct Plan {
     pub stops: Stops,
     /// The payload.
     pub process: ProcessPlan,
+}
+
+impl Plan {
+    /// What of the document does not hold, where it says that this is no reason to fail.
+    pub fn warnings(&self) -> impl Iterator<Item = &Error> {
+        self.root.warnings.iter().chain(&self.process.warnings)
+    }
 }
 
 /// An existing namespace to enter.
@@ -162,6 +170,9 @@ pub struct RootPlan {
     pub sealed: Vec<Text>,
     /// The root itself becomes read-only, last.
     pub readonly: bool,
+    /// What is passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Error>,
 }
 
 /// How a root becomes `/`.
@@ -378,6 +389,9 @@ pub struct ProcessPlan {
     pub env: Vec<Text>,
     /// How many descriptors after standard error the payload gets.
     pub kept_fds: u32,
+    /// What is passed over.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<Error>,
 }
 
 /// sched_setattr(2); what a policy does not use is 0.

@@ -8,7 +8,7 @@ mod common;
 use common::bundle::Bundle;
 use common::{Ended, Room, add_mounts, bind, container, end, refuse, under, with};
 use oci::runtime::Status;
-use runtime::container::{Create, Exec};
+use runtime::container::{Create, Exec, Warnings};
 use serde_json::{Value, json};
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::fs::File;
@@ -218,10 +218,10 @@ fn a_whole_life_with_an_exec_allocates_nothing() {
         cgroup: None,
         ignore_paused: false,
     };
-    assert_eq!(end(&bundle.runtime.exec(&exec).unwrap()), 9);
+    assert_eq!(end(&bundle.runtime.exec(&exec, &mut Warnings::new()).unwrap()), 9);
     let mut wrong = exec.clone();
     wrong.process.args = vec!["nosuch".into()];
-    let error = bundle.runtime.exec(&wrong).unwrap_err();
+    let error = bundle.runtime.exec(&wrong, &mut Warnings::new()).unwrap_err();
     assert_eq!(error.to_string(), "exec: \"nosuch\": executable file not found in $PATH");
     bundle.runtime.kill(&bundle.id, 9, false).unwrap();
     bundle.wait_for(Status::Stopped);
@@ -249,7 +249,7 @@ fn a_life_and_an_exec_in_the_callers_mounts_allocate_nothing() {
         cgroup: None,
         ignore_paused: false,
     };
-    assert_eq!(end(&bundle.runtime.exec(&exec).unwrap()), 9);
+    assert_eq!(end(&bundle.runtime.exec(&exec, &mut Warnings::new()).unwrap()), 9);
 }
 
 #[test]
@@ -293,7 +293,7 @@ fn a_life_that_fails_allocates_nothing() {
             if let Err(cause) = symlink("busybox", bundle.room.inside("bin/false")) {
                 assert_eq!(cause.kind(), std::io::ErrorKind::AlreadyExists);
             }
-            let error = bundle.create().and_then(|()| bundle.start().map(drop)).unwrap_err().to_string();
+            let error = bundle.create().and_then(|_| bundle.start().map(drop)).unwrap_err().to_string();
             assert!(error.contains(kind) && error.contains(words), "{kind} {words}: {error}");
             bundle.runtime.delete(&bundle.id, true).unwrap();
         }

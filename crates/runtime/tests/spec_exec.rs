@@ -9,7 +9,7 @@ use common::{end, with};
 use error::Result;
 use oci::runtime::{Process, Status};
 use runtime::Running;
-use runtime::container::Exec;
+use runtime::container::{Exec, Warnings};
 use rustix::net::RecvFlags;
 use serde_json::{Value, json};
 use std::io::Read;
@@ -45,7 +45,7 @@ fn plain(bundle: &Bundle, process: Process) -> Exec<'_> {
 }
 
 fn exec(bundle: &Bundle, script: &str, patch: &Value) -> Result<Running> {
-    bundle.runtime.exec(&plain(bundle, process(bundle, script, patch)))
+    bundle.runtime.exec(&plain(bundle, process(bundle, script, patch)), &mut Warnings::new())
 }
 
 fn heard(bundle: &Bundle) -> String {
@@ -124,7 +124,7 @@ fn it_has_a_terminal_and_a_pid_file_when_it_is_asked_for_them() {
     let listener = UnixListener::bind(&socket).unwrap();
     let mut wanted = process(&bundle, "", &json!({"terminal": true, "args": ["sh", "-c", "tty; read _"]}));
     let what = Exec { console_socket: Some(&socket), pid_file: Some(&pid_file), ..plain(&bundle, wanted.clone()) };
-    let running = bundle.runtime.exec(&what).unwrap();
+    let running = bundle.runtime.exec(&what, &mut Warnings::new()).unwrap();
     let (connection, _) = listener.accept().unwrap();
     let (_, console) = sys::socket::receive(&connection, &mut [0; 32], RecvFlags::empty()).unwrap();
     let mut console = std::fs::File::from(console.unwrap());
@@ -135,7 +135,8 @@ fn it_has_a_terminal_and_a_pid_file_when_it_is_asked_for_them() {
     console.read_to_end(&mut text).unwrap_err();
     assert!(String::from_utf8(text).unwrap().contains("/dev/pts/0\r\n"));
     wanted.terminal = false;
-    let error = bundle.runtime.exec(&Exec { console_socket: Some(&socket), ..plain(&bundle, wanted) }).unwrap_err();
+    let what = Exec { console_socket: Some(&socket), ..plain(&bundle, wanted) };
+    let error = bundle.runtime.exec(&what, &mut Warnings::new()).unwrap_err();
     assert_eq!(error.to_string(), "a `--console-socket` needs a terminal: the process would have none");
 }
 

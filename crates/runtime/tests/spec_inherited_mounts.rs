@@ -10,7 +10,7 @@ use common::{add_mounts, bind, end, in_own_mounts, refuse, under, with};
 use error::Kind;
 use oci::runtime::{Process, Status};
 use runtime::Running;
-use runtime::container::{Create, Exec};
+use runtime::container::{Create, Exec, Warnings};
 use runtime::criu::{Dump, Restore};
 use rustix::mount::{MountFlags, MountPropagationFlags, UnmountFlags, mount, mount_bind, mount_change, unmount};
 use rustix::process::{Pid, WaitOptions, WaitStatus, waitpid};
@@ -64,7 +64,7 @@ fn exec(bundle: &Bundle, script: &str) -> Running {
         cgroup: None,
         ignore_paused: false,
     };
-    bundle.runtime.exec(&what).unwrap()
+    bundle.runtime.exec(&what, &mut Warnings::new()).unwrap()
 }
 
 fn heard(bundle: &Bundle) -> String {

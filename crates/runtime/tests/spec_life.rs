@@ -7,7 +7,7 @@ mod common;
 use common::bundle::Bundle;
 use common::{container, end, with};
 use error::Kind;
-use oci::runtime::{State, Status};
+use oci::runtime::{Process, State, Status};
 use runtime::container::{Create, Exec, Warnings};
 use rustix::fd::AsRawFd;
 use rustix::net::RecvFlags;
@@ -296,6 +296,38 @@ fn fields_that_nobody_knows_change_nothing_and_wrong_ones_are_named() {
         assert!(error.kind == Kind::Invalid && error.to_string().contains(text), "{error}");
         assert!(!bundle.folder().try_exists().unwrap());
     }
+}
+
+#[test]
+fn what_cannot_be_given_is_told_and_the_container_runs_without_it() {
+    let bundle = Bundle::saying("");
+    let patch = json!({"process": {"capabilities": {
+        "bounding": ["CAP_KILL", "CAP_DREAM"], "effective": ["CAP_KILL"], "permitted": ["CAP_KILL"]}}});
+    bundle.configure(&with(bundle.document("exec grep CapPrm /proc/self/status"), &patch));
+    let texts = |warnings: Vec<error::Error>| warnings.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let told = "config.json: `process.capabilities`: unknown here, and left out: `CAP_DREAM`";
+    assert_eq!(texts(bundle.create().unwrap()), [told]);
+    let process = bundle.runtime.base_process(&bundle.id).unwrap();
+    let what = Exec {
+        id: &bundle.id,
+        process: Process { args: vec!["/bin/true".into()], ..process },
+        pid_file: None,
+        console_socket: None,
+        preserve_fds: 0,
+        cgroup: None,
+        ignore_paused: false,
+    };
+    let mut warnings = Warnings::new();
+    assert_eq!(end(&bundle.runtime.exec(&what, &mut warnings).unwrap()), 0);
+    assert_eq!(texts(warnings), [told]);
+    assert!(bundle.start().unwrap().is_empty());
+    bundle.wait_for(Status::Stopped);
+    bundle.delete().unwrap();
+    assert_eq!(bundle.said(), "CapPrm:\t0000000000000020\n");
+    let mut warnings = Warnings::new();
+    end(&bundle.runtime.run(&bundle.plain(), &mut warnings).unwrap());
+    assert_eq!(texts(warnings), [told]);
+    bundle.delete().unwrap();
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod common;
 
 use common::bundle::Bundle;
 use common::{Ended, Room, container, end, with};
-use runtime::container::Exec;
+use runtime::container::{Exec, Warnings};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::os::unix::fs::symlink;
@@ -295,7 +295,7 @@ fn an_exec_runs_on_the_processors_of_its_affinity() {
         // The caller's own changes: here that of a thread of its own.
         let code = std::thread::scope(|scope| {
             let exec = || {
-                let running = bundle.runtime.exec(&Exec {
+                let what = Exec {
                     id: &bundle.id,
                     process,
                     pid_file: None,
@@ -304,8 +304,8 @@ fn an_exec_runs_on_the_processors_of_its_affinity() {
                     preserve_fds: 0,
                     cgroup: None,
                     ignore_paused: false,
-                });
-                end(&running.unwrap())
+                };
+                end(&bundle.runtime.exec(&what, &mut Warnings::new()).unwrap())
             };
             scope.spawn(exec).join().unwrap()
         });

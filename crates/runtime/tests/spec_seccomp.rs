@@ -8,7 +8,7 @@ mod common;
 use common::bundle::Bundle;
 use common::{Room, container, end, with};
 use oci::runtime::{ContainerProcessState, Status};
-use runtime::container::Exec;
+use runtime::container::{Exec, Warnings};
 use rustix::fd::{AsRawFd, OwnedFd};
 use rustix::net::RecvFlags;
 use serde_json::{Value, json};
@@ -231,7 +231,7 @@ fn an_agent_is_told_of_the_filter_and_decides() {
         cgroup: None,
         ignore_paused: false,
     };
-    let running = bundle.runtime.exec(&exec).unwrap();
+    let running = bundle.runtime.exec(&exec, &mut Warnings::new()).unwrap();
     let (told, fd) = accept(&agent);
     assert_eq!((told.pid, told.state.status), (running.pid.as_raw_nonzero().get(), Status::Running));
     assert_eq!(answer(&fd, 56).arguments[0], 9);

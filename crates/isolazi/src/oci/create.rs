@@ -12,7 +12,8 @@ use std::path::PathBuf;
 /// `create ID`
 pub(super) fn create(door: &mut Door, words: &Words) -> Result<u8> {
     let places = Places::of(words)?;
-    door.runtime()?.create(&places.create(words)?)?;
+    let warnings = door.runtime()?.create(&places.create(words)?)?;
+    door.warn(&warnings);
     Ok(SUCCESS)
 }
 
@@ -31,17 +32,15 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     if words.on("detach") {
         return run_detached(door, &runtime, &what);
     }
-    let mut warnings = Vec::new();
-    let code = wait(door, words, &runtime, what.id, || runtime.run(&what, &mut warnings));
-    door.warn(&warnings);
-    code
+    wait(door, words, &runtime, what.id, || door.telling(|warnings| runtime.run(&what, warnings)))
 }
 
 /// Nobody waits: what must hold of a `create` (a terminal needs somebody who takes it) must hold here, too.
 fn run_detached(door: &Door, runtime: &Runtime, what: &Create<'_>) -> Result<u8> {
-    runtime.create(what)?;
+    let mut warnings = runtime.create(what)?;
     match runtime.start(what.id) {
-        Ok(warnings) => {
+        Ok(more) => {
+            warnings.extend(more);
             door.warn(&warnings);
             Ok(SUCCESS)
         }
@@ -55,7 +54,7 @@ fn run_detached(door: &Door, runtime: &Runtime, what: &Create<'_>) -> Result<u8>
 
 /// Starts a payload in the foreground, waits for its end and clears up.
 pub(super) fn wait(
-    door: &mut Door,
+    door: &Door,
     words: &Words,
     runtime: &Runtime,
     id: &str,

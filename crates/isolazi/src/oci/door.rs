@@ -6,7 +6,7 @@ use super::words::Words;
 use crate::console::Console;
 use error::{Error, Kind, Result, ResultExt};
 use runtime::cgroup::{Driver, Systemd};
-use runtime::container::{Container, Runtime};
+use runtime::container::{Container, Runtime, Warnings};
 use std::env;
 use std::path::{Path, PathBuf};
 
@@ -52,6 +52,14 @@ impl Door<'_> {
             Err(error) if error.kind == Kind::NotFound && self.globals.one("root").is_none() => Ok(Vec::new()),
             listed => listed,
         }
+    }
+
+    /// Does something, and says what it warns of.
+    pub(super) fn telling<T>(&self, act: impl FnOnce(&mut Warnings) -> Result<T>) -> Result<T> {
+        let mut warnings = Warnings::new();
+        let done = act(&mut warnings)?;
+        self.warn(&warnings);
+        Ok(done)
     }
 
     /// What went wrong without ending the command.

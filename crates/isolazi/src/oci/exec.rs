@@ -41,11 +41,12 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
         cgroup,
         ignore_paused: words.on("ignore-paused"),
     };
+    let start = || door.telling(|warnings| runtime.exec(&what, warnings));
     if detach {
-        runtime.exec(&what)?;
+        start()?;
         return Ok(SUCCESS);
     }
-    foreground::run(|| runtime.exec(&what))
+    foreground::run(start)
 }
 
 /// Somebody must have the controlling end of a terminal, and only one can.

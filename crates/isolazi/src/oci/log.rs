@@ -1,8 +1,10 @@
-//! Failures: a line on standard error for whoever reads it, and one in the log file for the engine.
+//! Failures: a line on standard error for whoever reads it, and one in the log file for the engine. Warnings: a line in
+//! the log file if there is one, else on standard error, which is often the payload's.
 //!
 //! The lines of the file are those of logrus, which containerd and Podman parse:
-//! `{"level":"error","msg":"…","time":"…"}`, or `time="…" level=error msg="…"`. Podman reads the file as one JSON value,
-//! so nothing but the failure that ended the command may stand there.
+//! `{"level":"error","msg":"…","time":"…"}`, or `time="…" level=error msg="…"`. Podman reads the file of a
+//! command that failed as one JSON value, so nothing but the failure should stand there: a command warns once it has
+//! succeeded.
 
 use super::words::Words;
 use crate::console::{self, Stream};
@@ -48,18 +50,24 @@ impl Log {
         match &mut self.file {
             Some(file) => {
                 // Standard error below says the same; there is nobody else to tell.
-                let _ = file.write_all(line(error, now, self.json).as_bytes());
+                let _ = file.write_all(line("error", error, now, self.json).as_bytes());
                 say(&format!("{error}\n"));
             }
             // Asked for without a file: engines then read standard error.
-            None if self.json => say(&line(error, now, true)),
+            None if self.json => say(&line("error", error, now, true)),
             None => say(&console::describe(error)),
         }
     }
 
     /// A failure after which the command goes on.
     pub(super) fn warn(&self, error: &Error) {
-        say(&format!("Warning: {error}\n"));
+        match self.file.as_ref() {
+            Some(mut file) => {
+                // Nothing fails for it.
+                let _ = file.write_all(line("warning", error, Timestamp::now(), self.json).as_bytes());
+            }
+            None => say(&format!("Warning: {error}\n")),
+        }
     }
 }
 
@@ -69,11 +77,11 @@ fn say(text: &str) {
 }
 
 /// A line of the log.
-fn line(error: &Error, now: Timestamp, json: bool) -> String {
+fn line(level: &str, error: &Error, now: Timestamp, json: bool) -> String {
     let message = serde_json::Value::from(error.to_string());
     match json {
-        true => format!("{{\"level\":\"error\",\"msg\":{message},\"time\":\"{now:.0}\"}}\n"),
-        false => format!("time=\"{now:.0}\" level=error msg={message}\n"),
+        true => format!("{{\"level\":\"{level}\",\"msg\":{message},\"time\":\"{now:.0}\"}}\n"),
+        false => format!("time=\"{now:.0}\" level={level} msg={message}\n"),
     }
 }
 
@@ -86,12 +94,12 @@ mod tests {
         let error = Error::invalid("no \"x\"\nhere").context("can't").hint("not shown");
         let now: Timestamp = "2026-08-20T12:00:00.123Z".parse().unwrap();
         assert_eq!(
-            line(&error, now, true),
+            line("error", &error, now, true),
             "{\"level\":\"error\",\"msg\":\"can't: no \\\"x\\\"\\\\nhere\",\"time\":\"2026-08-20T12:00:00Z\"}\n"
         );
         assert_eq!(
-            line(&error, now, false),
-            "time=\"2026-08-20T12:00:00Z\" level=error msg=\"can't: no \\\"x\\\"\\\\nhere\"\n"
+            line("warning", &error, now, false),
+            "time=\"2026-08-20T12:00:00Z\" level=warning msg=\"can't: no \\\"x\\\"\\\\nhere\"\n"
         );
     }
 }

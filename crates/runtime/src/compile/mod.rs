@@ -136,7 +136,7 @@ fn invalid(field: &str, why: &str) -> Error {
     Error::invalid(format!("config.json: `{field}`: {why}"))
 }
 
-/// A field that would silently not hold is worse than an error.
+/// A field that would silently not hold is worse than an error, or than a warning where it need not hold.
 fn unsupported(field: &str, why: &str) -> Error {
     Error::new(Kind::Unsupported, format!("config.json: `{field}`: {why}"))
 }

@@ -5,7 +5,7 @@ use super::options::{self, Options};
 use super::{Setting, devices, inside, insides, invalid, text, unsupported};
 use crate::cgroup::{Place, Version};
 use crate::plan::{Content, Entry, FsStep, IdMaps, Propagation, RootPlan, Source, SourceIdMap, Text, UserNamespace};
-use error::Result;
+use error::{Error, Result};
 use oci::runtime::{Linux, Mount, Spec};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
@@ -33,6 +33,10 @@ const CGROUPS: &str = "/sys/fs/cgroup";
 /// File systems that live in memory: for them it is the mount that is read-only, as their contents change anyway.
 const VIRTUAL: [&str; 8] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "cgroup", "cgroup2", "overlay"];
 
+/// Parameters of a tmpfs that documents also give to bind mounts, where they say nothing. Another word there may be a
+/// misspelt attribute.
+const OF_A_TMPFS: [&[u8]; 8] = [b"size", b"nr_blocks", b"nr_inodes", b"mode", b"uid", b"gid", b"huge", b"mpol"];
+
 /// The longest value of a parameter (fsconfig(2): 256 with its NUL).
 const MAX_VALUE_BYTES: usize = 255;
 
@@ -40,13 +44,23 @@ const MAX_VALUE_BYTES: usize = 255;
 pub(super) const PRIVATE: Propagation = Propagation { kind: propagation::PRIVATE, recursive: true };
 
 pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setting: &Setting<'_>) -> Result<RootPlan> {
-    let mut mounts =
-        Mounts { sources: Vec::new(), steps: Vec::new(), sealed: Vec::new(), label: None, namespaces, setting };
+    let mut mounts = Mounts {
+        sources: Vec::new(),
+        steps: Vec::new(),
+        sealed: Vec::new(),
+        label: None,
+        warnings: Vec::new(),
+        namespaces,
+        setting,
+    };
     if !linux.mount_label.is_empty() {
-        if !setting.host.selinux {
-            return Err(unsupported("linux.mountLabel", "SELinux is not enabled on this machine"));
+        let label = text(linux.mount_label.as_str(), "linux.mountLabel")?;
+        if setting.host.selinux {
+            mounts.label = Some(label);
+        } else {
+            // As crun has it: who labels files for SELinux has them on machines without it, too.
+            mounts.warnings.push(unsupported("linux.mountLabel", "SELinux is not enabled on this machine"));
         }
-        mounts.label = Some(text(linux.mount_label.as_str(), "linux.mountLabel")?);
     }
     for (index, mount) in spec.mounts.iter().enumerate() {
         mounts.add(mount, index)?;
@@ -54,7 +68,7 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
     if let Some(folder) = setting.notify_folder {
         mounts.notify_folder(folder)?;
     }
-    let Mounts { mut sources, mut steps, sealed, label, .. } = mounts;
+    let Mounts { mut sources, mut steps, sealed, label, warnings, .. } = mounts;
     devices::add(linux, namespaces, setting, &mut sources, &mut steps)?;
     let null_source = devices::add_source(&mut sources, text("/dev/null", "devices")?);
     Ok(RootPlan {
@@ -77,6 +91,7 @@ pub(super) fn compile(spec: &Spec, linux: &Linux, namespaces: &Namespaces, setti
         readonly_paths: insides(&linux.readonly_paths, "linux.readonlyPaths")?,
         sealed,
         readonly: spec.root.as_ref().is_some_and(|root| root.readonly),
+        warnings,
     })
 }
 
@@ -90,6 +105,7 @@ struct Mounts<'a> {
     steps: Vec<FsStep>,
     sealed: Vec<Text>,
     label: Option<Text>,
+    warnings: Vec<Error>,
     namespaces: &'a Namespaces,
     setting: &'a Setting<'a>,
 }
@@ -133,8 +149,12 @@ impl Mounts<'_> {
         let source = self.setting.bundle.join(&mount.source);
         let path = text(source.as_os_str().as_bytes(), &field("source"))?;
         let Options { recursive, attributes, attributes_below, mut propagations, nofollow, parameters, .. } = parsed;
-        if let Some((key, _)) = parameters.first() {
-            return Err(invalid(&field("options"), &format!("a bind mount has no option `{}`", key.lossy())));
+        for (key, value) in &parameters {
+            let why = format!("a bind mount has no option `{}`", key.lossy());
+            if value.is_none() || !OF_A_TMPFS.contains(&key.c().to_bytes()) {
+                return Err(invalid(&field("options"), &why));
+            }
+            self.warnings.push(invalid(&field("options"), &why));
         }
         // What happens inside must not reach the host unasked.
         if propagations.is_empty() {

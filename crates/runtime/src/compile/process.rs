@@ -4,10 +4,10 @@ use super::{Setting, inside, invalid, text, texts, unsupported};
 use crate::Host;
 use crate::plan::{CapabilityPlan, CpuSet, MemoryPolicyPlan, ProcessPlan, SchedulerPlan, Text};
 use error::{Error, Result, ResultExt};
-use oci::capabilities::Capability;
+use oci::capabilities::{Capability, of_mask};
 use oci::runtime::{IoPriority, Linux, MemoryPolicy, Personality, Process, Rlimit, Scheduler};
 use std::borrow::Cow;
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 /// Where a command without a slash is looked for when the environment has no PATH.
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -34,7 +34,8 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
         None => (Cow::Borrowed(&[][..]), 0, None),
     };
     let user = &process.user;
-    let (apparmor, selinux) = labels(process, host)?;
+    let mut warnings = Vec::new();
+    let (apparmor, selinux) = labels(process, host, &mut warnings)?;
     Ok(ProcessPlan {
         terminal: process.terminal.then(|| {
             let size = process.console_size.unwrap_or_default();
@@ -56,7 +57,7 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
         affinity: None,
         apparmor,
         selinux,
-        capabilities: capabilities(process, host)?,
+        capabilities: capabilities(process, host, &mut warnings),
         no_new_privileges: process.no_new_privileges,
         seccomp,
         seccomp_flags,
@@ -67,6 +68,7 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
         argv: texts(&process.args, "process.args")?,
         env: environment(process, setting)?,
         kept_fds: kept_fds(setting)?,
+        warnings,
     })
 }
 
@@ -290,48 +292,67 @@ fn flags(table: &[(&str, u64)], names: &[String], field: &str) -> Result<u64> {
     Ok(bits)
 }
 
-fn labels(process: &Process, host: &Host) -> Result<(Option<Text>, Option<Text>)> {
-    let label = |label: &str, enabled: bool, field: &str, what: &str| match label {
-        "" => Ok(None),
-        _ if !enabled => Err(unsupported(field, &format!("{what} is not enabled on this machine"))),
-        label => text(label, field).map(Some),
+/// A machine without AppArmor confines nobody by it, and that is no reason to fail, as for crun. A label of SELinux means
+/// more than that, and all refuse it without SELinux.
+fn labels(process: &Process, host: &Host, warnings: &mut Vec<Error>) -> Result<(Option<Text>, Option<Text>)> {
+    let missing = |field: &str, what: &str| unsupported(field, &format!("{what} is not enabled on this machine"));
+    let field = "process.apparmorProfile";
+    let apparmor = match process.apparmor_profile.as_str() {
+        "" => None,
+        // A process without a profile is "unconfined" wherever there is no AppArmor.
+        "unconfined" if !host.apparmor => None,
+        profile => Some(text(format!("exec {profile}"), field)?),
     };
-    // A process without a profile is "unconfined" wherever there is no AppArmor.
-    let profile = match process.apparmor_profile.as_str() {
-        "unconfined" if !host.apparmor => "",
-        profile => profile,
+    if apparmor.is_some() && !host.apparmor {
+        warnings.push(missing(field, "AppArmor"));
+    }
+    let field = "process.selinuxLabel";
+    let selinux = match process.selinux_label.as_str() {
+        "" => None,
+        _ if !host.selinux => return Err(missing(field, "SELinux")),
+        label => Some(text(label, field)?),
     };
-    let profile = if profile.is_empty() { String::new() } else { format!("exec {profile}") };
-    Ok((
-        label(&profile, host.apparmor, "process.apparmorProfile", "AppArmor")?,
-        label(&process.selinux_label, host.selinux, "process.selinuxLabel", "SELinux")?,
-    ))
+    Ok((apparmor.filter(|_| host.apparmor), selinux))
 }
 
-fn capabilities(process: &Process, host: &Host) -> Result<CapabilityPlan> {
+/// What cannot be given is left out and told (config.md, `capabilities`).
+fn capabilities(process: &Process, host: &Host, warnings: &mut Vec<Error>) -> CapabilityPlan {
     let last = host.last_capability;
-    let Some(sets) = &process.capabilities else { return Ok(CapabilityPlan { last, ..CapabilityPlan::default() }) };
-    let bits = |names: &[String], set: &str| -> Result<u64> {
+    let Some(sets) = &process.capabilities else { return CapabilityPlan { last, ..CapabilityPlan::default() } };
+    let mut unknown = BTreeSet::new();
+    let mut bits = |names: &[String]| {
         let mut bits = 0;
-        for (index, name) in names.iter().enumerate() {
-            let field = || format!("config.json: `process.capabilities.{set}[{index}]`");
-            let number = Capability::parse(name).context(field)?.bit();
-            // A capability that this kernel does not know cannot be given; runc leaves it out, too.
-            if number <= last {
-                bits |= 1 << number;
+        for name in names {
+            match Capability::parse(name).map(Capability::bit) {
+                Ok(bit) if bit <= last => bits |= 1 << bit,
+                _ => drop(unknown.insert(name.clone())),
             }
         }
-        Ok(bits)
+        bits
     };
-    let permitted = bits(&sets.permitted, "permitted")?;
-    let inheritable = bits(&sets.inheritable, "inheritable")?;
-    Ok(CapabilityPlan {
-        bounding: bits(&sets.bounding, "bounding")?,
-        // What the kernel would refuse is left out: a start should not fail for it (config.md, `capabilities`).
-        effective: bits(&sets.effective, "effective")? & permitted,
+    let [bounding, effective, permitted, inheritable, ambient] =
+        [&sets.bounding, &sets.effective, &sets.permitted, &sets.inheritable, &sets.ambient].map(|names| bits(names));
+    let mut warn = |field: &str, names: &str, why: &str| {
+        if !names.is_empty() {
+            warnings.push(invalid(field, &format!("{why}: {names}")));
+        }
+    };
+    let quoted: Vec<String> = unknown.iter().map(|name| format!("`{name}`")).collect();
+    warn("process.capabilities", &quoted.join(", "), "unknown here, and left out");
+    let inherited = permitted & inheritable;
+    warn("process.capabilities.effective", &names(effective & !permitted), "not permitted, and left out");
+    warn("process.capabilities.ambient", &names(ambient & !inherited), "not permitted and inheritable, and left out");
+    CapabilityPlan {
+        bounding,
+        effective: effective & permitted,
         permitted,
         inheritable,
-        ambient: bits(&sets.ambient, "ambient")? & permitted & inheritable,
+        ambient: ambient & inherited,
         last,
-    })
+    }
+}
+
+fn names(set: u64) -> String {
+    let names: Vec<String> = of_mask(set).map(|capability| format!("`{}`", capability.name())).collect();
+    names.join(", ")
 }

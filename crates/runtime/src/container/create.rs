@@ -28,15 +28,24 @@ enum Until {
     Running,
 }
 
+/// What was made.
+struct Made {
+    running: Running,
+    /// Its payload waits for `start`.
+    waits: bool,
+    warnings: Warnings,
+}
+
 impl Runtime {
     /// Makes a container whose payload waits for `start`.
-    pub fn create(&self, what: &Create<'_>) -> Result<()> {
-        self.make(what, Until::Created).map(drop)
+    pub fn create(&self, what: &Create<'_>) -> Result<Warnings> {
+        self.make(what, Until::Created).map(|made| made.warnings)
     }
 
     /// Makes a container whose payload runs. The caller waits for its end.
     pub fn run(&self, what: &Create<'_>, warnings: &mut Warnings) -> Result<Running> {
-        let (running, waits) = self.make(what, Until::Running)?;
+        let Made { running, waits, warnings: mut found } = self.make(what, Until::Running)?;
+        warnings.append(&mut found);
         if waits {
             match self.start(what.id) {
                 Ok(more) => warnings.extend(more),
@@ -53,7 +62,7 @@ impl Runtime {
 
     /// Whatever can be wrong with the document is found before anything is changed; what is made is taken back when a
     /// later step fails.
-    fn make(&self, what: &Create<'_>, until: Until) -> Result<(Running, bool)> {
+    fn make(&self, what: &Create<'_>, until: Until) -> Result<Made> {
         check_id(what.id)?;
         let bundle = what.bundle.canonicalize();
         let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
@@ -113,7 +122,7 @@ impl Runtime {
         if let Some(cgroup) = cgroup {
             cgroup.keep();
         }
-        Ok((running, waits_for_start))
+        Ok(Made { running, waits: waits_for_start, warnings: plan.warnings().cloned().collect() })
     }
 
     /// `None`: there shall be none, or this user can have none, and the document asks for nothing that needs one.

@@ -6,7 +6,7 @@
 
 use super::folder::Folder;
 use super::kept::Kept;
-use super::{Exec, Runtime, process, status, tree, user};
+use super::{Exec, Runtime, Warnings, process, status, tree, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::copy::copy;
@@ -40,7 +40,7 @@ const NAMESPACES: [(&str, u64); 8] = [
 
 impl Runtime {
     /// Starts the process. The caller waits for its end.
-    pub fn exec(&self, what: &Exec<'_>) -> Result<Running> {
+    pub fn exec(&self, what: &Exec<'_>, warnings: &mut Warnings) -> Result<Running> {
         let folder = self.find(what.id)?;
         let kept = folder.kept()?;
         match folder.status(&kept)? {
@@ -59,6 +59,7 @@ impl Runtime {
         let mut host = Host::read()?;
         host.may_set_groups &= may_set_groups(pid);
         let plan = compile(what, &spec, &kept, &host, pid)?;
+        warnings.extend(plan.warnings.iter().cloned());
         let cgroup = open_cgroup(&kept, what.cgroup)?;
         let root = tree::is_needed(&spec).then(|| tree::path(&folder));
         let running = Entering {

@@ -110,7 +110,8 @@ pub struct Container {
     pub systemd_unit: Option<String>,
 }
 
-/// What went wrong without ending what was asked for: hooks that failed where the specification goes on.
+/// What went wrong without ending what was asked for: hooks that failed where the specification goes on, and what of a
+/// document cannot hold here.
 pub type Warnings = Vec<Error>;
 
 impl Runtime {

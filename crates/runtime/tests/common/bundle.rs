@@ -61,7 +61,7 @@ impl Bundle {
         }
     }
 
-    pub fn create(&self) -> Result<()> {
+    pub fn create(&self) -> Result<Warnings> {
         self.runtime.create(&self.plain())
     }
 

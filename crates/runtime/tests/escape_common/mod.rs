@@ -4,7 +4,7 @@
 
 use crate::common::{Room, end};
 use error::Result;
-use runtime::container::{Create, Exec, Runtime};
+use runtime::container::{Create, Exec, Runtime, Warnings};
 use serde_json::Value;
 
 /// A room as a bundle of the runtime's own, with containers by name.
@@ -62,7 +62,7 @@ impl<'a> Bundle<'a> {
             cgroup: None,
             ignore_paused: false,
         };
-        self.runtime.exec(&what).map(|running| end(&running))
+        self.runtime.exec(&what, &mut Warnings::new()).map(|running| end(&running))
     }
 }
 
