@@ -6,6 +6,7 @@
 //! The parent still has the plan, so 12 bytes are enough to name the object.
 
 use crate::plan::{FsStep, HookPlan, Plan, ProcessPlan, Text};
+use crate::sources;
 use error::{Error, Kind};
 use rustix::io::Errno;
 
@@ -29,8 +30,13 @@ pub(crate) enum Stage {
     /// Index of a kernel parameter.
     Sysctl,
     /// Private propagation (0), attaching (1), entering (2), switching (3), leaving the old root (4), its top (5), the
-    /// mount namespace that was named (6), propagation of the new root (7).
+    /// mount namespace that was named (6), propagation of the new root (7), what would be seen below it (8), a mount
+    /// namespace of its own (9).
     Root,
+    /// Index of a source that could not be opened.
+    Source,
+    /// Index of a source that could not get its attributes.
+    SourcePrepared,
     /// Index of [`FsStep`].
     Step,
     /// Index of a hook that could not be called.
@@ -77,7 +83,7 @@ pub(crate) enum Stage {
     Exec,
 }
 
-const STAGES: [Stage; 29] = [
+const STAGES: [Stage; 31] = [
     Stage::Session,
     Stage::Launcher,
     Stage::Cgroup,
@@ -85,6 +91,8 @@ const STAGES: [Stage; 29] = [
     Stage::Loopback,
     Stage::Sysctl,
     Stage::Root,
+    Stage::Source,
+    Stage::SourcePrepared,
     Stage::Step,
     Stage::CreateContainerHook,
     Stage::CreateContainerHookExit,
@@ -152,7 +160,9 @@ impl Failure {
                 });
                 format!("can't write `{value}` to `{path}`")
             }
+            Stage::Root if index == 9 => "can't make a mount namespace".to_owned(),
             Stage::Root => format!("can't switch to the container's root file system (part {index})"),
+            Stage::Source | Stage::SourcePrepared => return self.explain_source(plan),
             Stage::Step => self.explain_step(plan),
             Stage::Mask => format!("can't mask `{}`", name(&plan.root.masked)),
             Stage::ReadonlyPath => format!("can't make `{}` read-only", name(&plan.root.readonly_paths)),
@@ -242,6 +252,16 @@ impl Failure {
                 let code = self.errno.raw_os_error();
                 Error::new(Kind::Denied, format!("the {kind} hook `{path}` failed with exit code {code}"))
             }
+        }
+    }
+
+    /// In the words that the launcher has for those that it opens itself.
+    fn explain_source(self, plan: &Plan) -> Error {
+        let cause = || sys::kernel::error(self.errno);
+        match plan.root.sources.get(self.index as usize) {
+            Some(source) if self.stage == Stage::Source => sources::not_opened(source, self.errno),
+            Some(source) => sources::not_prepared(source, cause()),
+            None => cause(),
         }
     }
 

@@ -13,9 +13,10 @@ use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags};
 use rustix::process::{Pid, WaitOptions, waitpid};
+use std::cell::Cell;
 use std::ffi::CString;
 use std::io::IoSlice;
-use sys::process::{Child, Clone3, ExecTables};
+use sys::process::{Child, Clone3, ExecTables, namespace};
 
 /// What a launch takes besides the plan.
 pub struct Launch<'a> {
@@ -71,6 +72,7 @@ pub struct Running {
 /// `CommandNotFound`, `NotExecutable`, or whatever the init could not do; the child is gone then.
 pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     let sources = sources::open(plan, with.root)?;
+    let made: Vec<Cell<Option<OwnedFd>>> = plan.root.steps.iter().map(|_| Cell::new(None)).collect();
     let (report, child_report) =
         sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let strings = Strings::of(plan);
@@ -82,6 +84,7 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     let inherited = Inherited {
         root: with.root,
         sources: &sources,
+        made: &made,
         mount_namespace: mount_namespace.as_ref().map(AsFd::as_fd),
         revealing: &revealing,
         create_container_hooks: &tables.create_container,
@@ -115,7 +118,8 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
 /// Makes the init at once, or from where the plan's namespaces are joined.
 fn clone_init(plan: &Plan, cgroup: Option<BorrowedFd<'_>>, inherited: &Inherited<'_>) -> Result<Child> {
     let steps = joins::open(plan)?;
-    let what = Clone3 { namespaces: plan.namespaces, cgroup, sibling: false };
+    let later = if plan.mounts_before_leaving() { namespace::MOUNT } else { 0 };
+    let what = Clone3 { namespaces: plan.namespaces & !later, cgroup, sibling: false };
     if steps.is_empty() {
         return copy(what, || init::run(plan, inherited)).map_err(refused);
     }
@@ -127,7 +131,7 @@ fn clone_between(steps: &[Step], what: Clone3<'_>, plan: &Plan, inherited: &Inhe
     // One of its own: on the other the init may speak first.
     let (ear, mouth) = sys::socket::message_pair().map_err(std::io::Error::from).context(|| "can't make a socket")?;
     let child = copy(Clone3 { namespaces: 0, ..what }, || {
-        if plan.joins.iter().any(|join| join.kind == sys::process::namespace::PID) {
+        if plan.joins.iter().any(|join| join.kind == namespace::PID) {
             // Those who live there see the init from its first moment (CVE-2016-9962). The call has no way to fail.
             let _ = sys::process::hide_memory();
         }

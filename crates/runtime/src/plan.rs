@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::fmt;
+use sys::process::namespace;
 
 /// A string without NUL, ready for the kernel.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,6 +85,12 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Does the init make its mounts before it leaves the launcher's mount namespace? Root of a new user namespace may
+    /// not, and who enters a mount namespace has left already.
+    pub(crate) fn mounts_before_leaving(&self) -> bool {
+        self.namespaces & namespace::MOUNT != 0 && self.user_namespace == UserNamespace::Inherited
+    }
+
     /// What of the document does not hold, where it says that this is no reason to fail.
     pub fn warnings(&self) -> impl Iterator<Item = &Error> {
         self.root.warnings.iter().chain(&self.process.warnings)
@@ -148,7 +155,7 @@ pub struct HookPlan {
 pub struct RootPlan {
     /// A directory of the host where the root is attached before it becomes `/`.
     pub host_target: Text,
-    /// What of the host becomes visible: opened before the clone, named by its place here.
+    /// What of the host becomes visible, named by its place here.
     pub sources: Vec<Source>,
     /// Place in `sources` of the `/dev/null` that covers masked files.
     pub null_source: usize,

@@ -1,31 +1,51 @@
 //! Opens what a plan shows of the host: each source becomes a mount of its own that is attached nowhere yet.
 //!
-//! The launcher does it, in the host's mount namespace, before the clone; the init only attaches.
+//! It is done in the launcher's mount namespace: there the host's mounts are, and those that share with them. The launcher
+//! does it before the clone, or the init, at its turn among the other mounts (`init/mounts.rs`).
 
 use crate::plan::{Content, IdMaps, Plan, Source, SourceIdMap, Text};
 use crate::user_namespace;
-use error::{Result, ResultExt};
+use error::{Error, Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::mount::{OpenTreeFlags, open_tree};
 
-/// One descriptor for each of `plan.root.sources`, in their order. `root` is the container's root file system.
-pub(crate) fn open(plan: &Plan, root: BorrowedFd<'_>) -> Result<Vec<OwnedFd>> {
+/// One descriptor for each of `plan.root.sources`, in their order; `None` for those that the init opens. `root` is the
+/// container's root file system.
+pub(crate) fn open(plan: &Plan, root: BorrowedFd<'_>) -> Result<Vec<Option<OwnedFd>>> {
     let mut mapper = Mapper::default();
     let mut sources = Vec::with_capacity(plan.root.sources.len());
-    for source in &plan.root.sources {
+    for (index, source) in plan.root.sources.iter().enumerate() {
         let mount = match &source.content {
-            Content::Host { path, recursive, nofollow } => open_host(path, *recursive, *nofollow)
-                .map_err(sys::kernel::error)
-                .context(|| format!("can't open `{}` to mount it", path.lossy()))?,
+            // It is needed at no step, and a map of ids needs a process.
+            Content::Host { .. }
+                if plan.mounts_before_leaving() && index != plan.root.null_source && source.id_map.is_none() =>
+            {
+                sources.push(None);
+                continue;
+            }
+            Content::Host { path, recursive, nofollow } => {
+                open_host(path, *recursive, *nofollow).map_err(|errno| not_opened(source, errno))?
+            }
             Content::CopyUp { path, parameters } => copy_up(root, path, parameters)
                 .context(|| format!("can't copy `{}` of the root file system into a tmpfs", path.lossy()))?,
         };
-        prepare(&mount, source, &mut mapper).context(|| format!("can't prepare the mount of `{}`", source.name()))?;
-        sources.push(mount);
+        prepare(&mount, source).map_err(|errno| not_prepared(source, sys::kernel::error(errno)))?;
+        if let Some(id_map) = &source.id_map {
+            mapper.map(&mount, id_map).map_err(|error| not_prepared(source, error))?;
+        }
+        sources.push(Some(mount));
     }
     Ok(sources)
+}
+
+pub(crate) fn not_opened(source: &Source, errno: Errno) -> Error {
+    sys::kernel::error(errno).context(format!("can't open `{}` to mount it", source.name()))
+}
+
+pub(crate) fn not_prepared(source: &Source, cause: Error) -> Error {
+    cause.context(format!("can't prepare the mount of `{}`", source.name()))
 }
 
 impl Source {
@@ -37,7 +57,8 @@ impl Source {
     }
 }
 
-fn open_host(path: &Text, recursive: bool, nofollow: bool) -> Result<OwnedFd, Errno> {
+/// Allocates nothing.
+pub(crate) fn open_host(path: &Text, recursive: bool, nofollow: bool) -> Result<OwnedFd, Errno> {
     let mut flags = OpenTreeFlags::OPEN_TREE_CLONE | OpenTreeFlags::OPEN_TREE_CLOEXEC;
     if recursive {
         flags |= OpenTreeFlags::AT_RECURSIVE;
@@ -48,17 +69,15 @@ fn open_host(path: &Text, recursive: bool, nofollow: bool) -> Result<OwnedFd, Er
     open_tree(CWD, path.c(), flags)
 }
 
-fn prepare(mount: &OwnedFd, source: &Source, mapper: &mut Mapper) -> Result<()> {
+/// Gives it the source's attributes and propagation. Allocates nothing.
+pub(crate) fn prepare(mount: &OwnedFd, source: &Source) -> Result<(), Errno> {
     let change = |(set, clear): (u64, u64), recursive| {
         if set | clear == 0 { Ok(()) } else { sys::mount::set_attributes(mount, set, clear, 0, recursive) }
     };
-    change(source.attributes_below, true).map_err(sys::kernel::error)?;
-    change(source.attributes, false).map_err(sys::kernel::error)?;
+    change(source.attributes_below, true)?;
+    change(source.attributes, false)?;
     for propagation in &source.propagations {
-        sys::mount::set_attributes(mount, 0, 0, propagation.kind, propagation.recursive).map_err(sys::kernel::error)?;
-    }
-    if let Some(id_map) = &source.id_map {
-        mapper.map(mount, id_map)?;
+        sys::mount::set_attributes(mount, 0, 0, propagation.kind, propagation.recursive)?;
     }
     Ok(())
 }

@@ -383,6 +383,26 @@ fn order_counts_and_later_mounts_lie_on_earlier_ones() {
     assert_eq!(room.run(add_mounts(container("cat /x/in/file"), &shown)).unwrap(), said("below"));
 }
 
+/// What programs take for the order in which things were mounted.
+#[test]
+fn mountinfo_has_the_order_of_the_document() {
+    let room = Room::new();
+    let shared = room.dir.join("shared");
+    let with = |target: &str, option: &str| json!({"destination": target, "type": "bind", "source": shared, "options": ["rbind", option]});
+    let tmpfs = |target: &str| json!({"destination": target, "type": "tmpfs"});
+    let mounts = [
+        tmpfs("/m/1"),
+        with("/m/2", "rshared"),
+        tmpfs("/m/3"),
+        with("/m/4", "rslave"),
+        bind(&shared, "/m/5"),
+        tmpfs("/m/6"),
+    ];
+    let script = "while read -r _ _ _ _ at _; do case $at in /m/*) echo $at;; esac; done </proc/self/mountinfo";
+    let listed = room.run(add_mounts(container(script), &mounts)).unwrap();
+    assert_eq!(listed, said("/m/1\n/m/2\n/m/3\n/m/4\n/m/5\n/m/6\n"));
+}
+
 /// The machine's hierarchies, each with its controllers, as far as a container has a cgroup in it: v1 by the name of
 /// where it is mounted, and v2.
 #[test]

@@ -7,6 +7,7 @@
 mod console;
 mod hooks;
 mod listener;
+mod mounts;
 pub(crate) mod paths;
 mod process;
 mod root;
@@ -20,6 +21,7 @@ use crate::plan::{Plan, ProcessPlan};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::SendFlags;
+use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::IoSlice;
 use sys::process::ExecTables;
@@ -30,8 +32,10 @@ pub(crate) type Done<T = ()> = Result<T, Failure>;
 pub(crate) struct Inherited<'a> {
     /// The root file system, mounted nowhere yet.
     pub root: BorrowedFd<'a>,
-    /// One for each source of the plan.
-    pub sources: &'a [OwnedFd],
+    /// One for each source of the plan, unless it is to be opened here.
+    pub sources: &'a [Option<OwnedFd>],
+    /// A place for the mount of each step.
+    pub made: &'a [Cell<Option<OwnedFd>>],
     /// The mount namespace to enter, when the plan names one.
     pub mount_namespace: Option<BorrowedFd<'a>>,
     /// Where the host has what must not stay below a root that only covers its own.
@@ -105,11 +109,19 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     stops::at_birth(plan, payload.report)?; // until our ids are mapped and we are written down
     root::enter_mount_namespace(inherited)?;
     process::set_oom_score(plan)?;
-    root::attach(plan, inherited)?; // as the host's root, who may search the way to it
+    let makes_first = plan.mounts_before_leaving();
+    if !makes_first {
+        root::attach(plan, inherited)?; // as the host's root, who may search the way to it
+    }
     process::become_root(plan)?;
     process::name_host(plan)?;
     process::set_sysctls(plan)?; // through the host's `/proc`, which shows our namespaces
     let labels = process::open_labels(process, payload)?;
+    if makes_first {
+        mounts::make(plan, inherited)?; // once all they belong to is ours, but for the mounts
+        root::leave_mount_namespace()?;
+        root::attach(plan, inherited)?;
+    }
     root::build(plan, inherited)?; // while the host's proc and sysfs are to be seen: see there
     stops::when_mounted(plan, payload.report)?;
     hooks::call(&plan.create_container_hooks, inherited.create_container_hooks, inherited, None)?;

@@ -1,14 +1,15 @@
 //! The root file system as the payload will see it.
 //!
 //! Its tree is built where the host has it, then becomes `/`; `paths` says how its paths are resolved meanwhile. What
-//! comes from the host was opened before the clone and travels as a detached mount.
+//! comes from the host was opened in the launcher's mount namespace and travels as a detached mount.
 
+use super::mounts::file_system;
 use super::paths::{make_dirs, make_file, make_link, make_node, make_plain_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
 use crate::plan::{Entry, FsStep, Plan, Propagation, Text};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
-use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, fstat, fstatfs};
+use rustix::fs::{CWD, FileType, Mode, OFlags, PROC_SUPER_MAGIC, fchmod, fstat, fstatfs, openat};
 use rustix::io::Errno;
 use rustix::mount::{
     MountPropagationFlags, MoveMountFlags, OpenTreeFlags, UnmountFlags, mount_change, mount_move, move_mount,
@@ -23,6 +24,11 @@ use sys::mount::{attribute, new_mount_with, pivot_root_here, propagation, set_at
 pub(super) fn enter_mount_namespace(inherited: &Inherited<'_>) -> Done {
     let Some(namespace) = inherited.mount_namespace else { return Ok(()) };
     sys::process::enter_namespaces(namespace, sys::process::namespace::MOUNT).at(Stage::Root, 6)
+}
+
+/// A copy of the launcher's, whose mounts are the host's still.
+pub(super) fn leave_mount_namespace() -> Done {
+    sys::process::leave_namespaces(sys::process::namespace::MOUNT).at(Stage::Root, 9)
 }
 
 /// Attaches the root in our mount namespace, and makes it the working directory: that is what every path of the container
@@ -115,32 +121,28 @@ fn leave_chroot() -> Result<(), Errno> {
 /// to be seen whole (mount_namespaces(7), "Restrictions on mount namespaces"), and hooks look for the container's tree
 /// where the bundle has it. No path of the container leads to it: each is resolved by the kernel inside the root.
 pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
-    for (index, step) in plan.root.steps.iter().enumerate() {
-        take(step, inherited).at(Stage::Step, index)?;
+    for (index, (step, made)) in plan.root.steps.iter().zip(inherited.made).enumerate() {
+        take(step, made.take(), inherited).at(Stage::Step, index)?;
     }
     Ok(())
 }
 
-fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
+/// `made` is what was made for the step already.
+fn take(step: &FsStep, made: Option<OwnedFd>, inherited: &Inherited<'_>) -> Result<(), Errno> {
     match step {
-        FsStep::Mount { fstype, source, parameters, attributes, propagations, target, plain, mode_of_target } => {
-            let source = source.iter().map(|source| (c"source", Some(source.c())));
-            let parameters = parameters.iter().map(|(key, value)| (key.c(), value.as_ref().map(Text::c)));
-            let mode = if *mode_of_target { mode_of(target.c())? } else { None };
-            let mode = mode.iter().flat_map(|digits| CStr::from_bytes_until_nul(digits));
-            let parameters = parameters.chain(mode.map(|mode| (c"mode", Some(mode))));
-            let mount = new_mount_with(fstype.c(), source.chain(parameters), *attributes)?;
-            for propagation in propagations {
-                set_attributes(&mount, 0, 0, propagation.kind, propagation.recursive)?;
+        FsStep::Mount { target, plain, mode_of_target, .. } => {
+            let mount = made.map_or_else(|| file_system(step), Ok)?;
+            if *mode_of_target {
+                take_mode(&mount, target.c())?;
             }
             let place = if *plain { make_plain_dirs(target.c()) } else { make_dirs(target.c()) };
             attach_at(mount.as_fd(), &place?, target)
         }
         FsStep::Bind { source, target } => {
-            let source = inherited.sources.get(*source).ok_or(Errno::INVAL)?;
+            let source = made.as_ref().map_or_else(|| opened(inherited, *source), |made| Ok(made.as_fd()))?;
             let is_dir = FileType::from_raw_mode(fstat(source)?.st_mode).is_dir();
             let place = if is_dir { make_dirs(target.c()) } else { make_file(target.c()) };
-            attach_at(source.as_fd(), &place?, target)
+            attach_at(source, &place?, target)
         }
         FsStep::Symlink { to, path } => make_link(to.c(), path.c()),
         FsStep::Node(node) => make_node(node),
@@ -150,14 +152,19 @@ fn take(step: &FsStep, inherited: &Inherited<'_>) -> Result<(), Errno> {
     }
 }
 
-/// Permission bits of what is there, in octal digits and a NUL; `None` where nothing is.
-fn mode_of(path: &CStr) -> Result<Option<[u8; 5]>, Errno> {
-    let there = match open(path, OFlags::PATH) {
-        Err(Errno::NOENT) => return Ok(None),
+/// The top of a new mount gets the mode of what it will cover, if there is anything.
+fn take_mode(mount: &OwnedFd, target: &CStr) -> Result<(), Errno> {
+    let covered = match open(target, OFlags::PATH) {
+        Err(Errno::NOENT) => return Ok(()),
         other => fstat(other?)?,
     };
-    let digit = |place: u32| b"01234567"[(there.st_mode >> (3 * place) & 7) as usize];
-    Ok(Some([digit(3), digit(2), digit(1), digit(0), 0]))
+    let top = openat(mount, c".", OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    fchmod(&top, Mode::from_raw_mode(covered.st_mode))
+}
+
+/// A source that the launcher opened.
+fn opened<'a>(inherited: &Inherited<'a>, source: usize) -> Result<BorrowedFd<'a>, Errno> {
+    inherited.sources.get(source).and_then(|source| source.as_ref()).map(AsFd::as_fd).ok_or(Errno::INVAL)
 }
 
 /// Nothing is mounted over a file of `/proc` by way of a link: what the plan names below it is harmless, and no link can
@@ -186,9 +193,9 @@ pub(super) fn hide(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     let attributes = attribute::RDONLY | attribute::NOSUID | attribute::NODEV | attribute::NOEXEC;
     let context = plan.root.label.iter().map(|label| (c"context", Some(label.c())));
     let empty = new_mount_with(c"tmpfs", context, attributes).at(Stage::Mask, 0)?;
-    let null = inherited.sources.get(plan.root.null_source).ok_or(Errno::INVAL).at(Stage::Mask, 0)?;
+    let null = opened(inherited, plan.root.null_source).at(Stage::Mask, 0)?;
     let mut dirs = Cover { mount: empty.as_fd(), attached: false };
-    let mut files = Cover { mount: null.as_fd(), attached: false };
+    let mut files = Cover { mount: null, attached: false };
     for (index, path) in plan.root.masked.iter().enumerate() {
         ignore_absent(mask(path, &mut dirs, &mut files)).at(Stage::Mask, index)?;
     }
