@@ -98,6 +98,7 @@ fn setting<'a>(host: &'a Host, cgroups: &'a [cgroup::Place]) -> Setting<'a> {
         host,
         bundle: Path::new("/bundle"),
         root_target: Path::new("/bundle/rootfs"),
+        rootfs: Some(Path::new("/bundle/rootfs")),
         cgroups,
         dies_with_launcher: false,
         pivot: true,

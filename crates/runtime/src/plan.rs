@@ -230,6 +230,15 @@ pub enum Content {
         /// A link at its end is an error.
         nofollow: bool,
     },
+    /// A file or directory of what the steps before have mounted.
+    Inside {
+        /// Where it is, seen from the root.
+        path: Text,
+        /// With the mounts below it.
+        recursive: bool,
+        /// A link at its end is an error.
+        nofollow: bool,
+    },
     /// A new tmpfs with a copy of what a directory of the root file system has.
     CopyUp {
         /// The directory, seen from the root.

@@ -17,19 +17,17 @@ pub(crate) fn open(plan: &Plan, root: BorrowedFd<'_>) -> Result<Vec<Option<Owned
     let mut mapper = Mapper::default();
     let mut sources = Vec::with_capacity(plan.root.sources.len());
     for (index, source) in plan.root.sources.iter().enumerate() {
+        if is_for_the_init(plan, index, source) {
+            sources.push(None);
+            continue;
+        }
         let mount = match &source.content {
-            // It is needed at no step, and a map of ids needs a process.
-            Content::Host { .. }
-                if plan.mounts_before_leaving() && index != plan.root.null_source && source.id_map.is_none() =>
-            {
-                sources.push(None);
-                continue;
-            }
             Content::Host { path, recursive, nofollow } => {
                 open_host(path, *recursive, *nofollow).map_err(|errno| not_opened(source, errno))?
             }
             Content::CopyUp { path, parameters } => copy_up(root, path, parameters)
                 .context(|| format!("can't copy `{}` of the root file system into a tmpfs", path.lossy()))?,
+            Content::Inside { .. } => return Err(not_opened(source, Errno::INVAL)),
         };
         prepare(&mount, source).map_err(|errno| not_prepared(source, sys::kernel::error(errno)))?;
         if let Some(id_map) = &source.id_map {
@@ -38,6 +36,17 @@ pub(crate) fn open(plan: &Plan, root: BorrowedFd<'_>) -> Result<Vec<Option<Owned
         sources.push(Some(mount));
     }
     Ok(sources)
+}
+
+/// What covers masks is needed at no step, and a map of ids needs a process to carry it.
+fn is_for_the_init(plan: &Plan, index: usize, source: &Source) -> bool {
+    match source.content {
+        Content::Host { .. } => {
+            plan.mounts_before_leaving() && index != plan.root.null_source && source.id_map.is_none()
+        }
+        Content::Inside { .. } => true,
+        Content::CopyUp { .. } => false,
+    }
 }
 
 pub(crate) fn not_opened(source: &Source, errno: Errno) -> Error {
@@ -52,7 +61,7 @@ impl Source {
     /// For error texts.
     pub(crate) fn name(&self) -> std::borrow::Cow<'_, str> {
         match &self.content {
-            Content::Host { path, .. } | Content::CopyUp { path, .. } => path.lossy(),
+            Content::Host { path, .. } | Content::Inside { path, .. } | Content::CopyUp { path, .. } => path.lossy(),
         }
     }
 }

@@ -190,6 +190,7 @@ fn every_field(bundle: &Bundle) -> Value {
         json!({"destination": "/sys/fs/cgroup", "type": "cgroup", "source": "cgroup", "options": ["ro"]}),
         json!({"destination": "/etc", "type": "tmpfs", "options": ["tmpcopyup"]}),
         json!({"destination": "/etc", "type": "tmpfs", "options": ["remount", "ro"]}),
+        bind(&bundle.room.inside("etc"), "/what/a/mount/brought"),
     ];
     add_mounts(with(bundle.document("sleep 1000"), &patch), &mounts)
 }

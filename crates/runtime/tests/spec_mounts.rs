@@ -383,6 +383,43 @@ fn order_counts_and_later_mounts_lie_on_earlier_ones() {
     assert_eq!(room.run(add_mounts(container("cat /x/in/file"), &shown)).unwrap(), said("below"));
 }
 
+/// What lies below an earlier mount is looked for in the container, where a link leads no further than its root.
+#[test]
+fn a_source_may_be_what_an_earlier_mount_of_the_container_brings() {
+    let bundle = Bundle::saying("");
+    let volume = bundle.room.dir.join("volume");
+    std::fs::create_dir_all(volume.join("deep")).unwrap();
+    std::fs::create_dir(bundle.room.inside("vol")).unwrap();
+    std::fs::write(volume.join("deep/file"), "of the volume\n").unwrap();
+    std::fs::write(bundle.room.inside("etc/issue"), "of the container\n").unwrap();
+    symlink("/etc/issue", volume.join("link")).unwrap();
+    symlink("../../../../../../../etc/issue", volume.join("up")).unwrap();
+    let within = |path: &str| bundle.room.inside(path);
+    let mounts = [
+        bind(&volume, "/vol"),
+        bind(&within("vol/deep"), "/deep"),
+        json!({"destination": "/link", "type": "bind", "source": "rootfs/vol/link", "options": ["bind", "ro"]}),
+        bind(&within("vol/up"), "/up"),
+        // Nothing lies over it: the host's, as it is.
+        bind(&within("etc"), "/etc-too"),
+    ];
+    let map = json!([{"containerID": 0, "hostID": 0, "size": 65536}]);
+    let own_users = json!({"uidMappings": map, "gidMappings": map});
+    for patch in [json!({}), own_users] {
+        let mut document = add_mounts(bundle.document("cat /deep/file /link /up /etc-too/issue; : >/link"), &mounts);
+        document["linux"].as_object_mut().unwrap().extend(patch.as_object().unwrap().clone());
+        if patch != json!({}) {
+            document["linux"]["namespaces"].as_array_mut().unwrap().push(json!({"type": "user"}));
+        }
+        bundle.configure(&document);
+        let inside = "of the container\n";
+        let refused = "sh: can't create /link: Read-only file system\n";
+        assert_eq!(bundle.live(), format!("of the volume\n{inside}{inside}{inside}{refused}"), "{patch}");
+    }
+    bundle.configure(&add_mounts(bundle.document(""), &[bind(&volume, "/vol"), bind(&within("vol/none"), "/x")]));
+    assert_eq!(bundle.create().unwrap_err().to_string(), "can't mount `/vol/none` on `/x`: no such file or directory");
+}
+
 /// What programs take for the order in which things were mounted.
 #[test]
 fn mountinfo_has_the_order_of_the_document() {

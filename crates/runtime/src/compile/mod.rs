@@ -29,6 +29,9 @@ pub struct Setting<'a> {
     /// A directory of the host where the root is attached before it becomes `/`, in the container's mount namespace. If
     /// that is the launcher's, the launcher unmounts it in the end, and what is mounted there must not propagate.
     pub root_target: &'a Path,
+    /// Where the host has the root file system, if that is known: what a document names below it may be what one of its
+    /// own mounts brings.
+    pub rootfs: Option<&'a Path>,
     /// The container's cgroup in each hierarchy, for mounts of type `cgroup`.
     pub cgroups: &'a [Place],
     /// The payload is killed when its launcher ends.
@@ -58,6 +61,7 @@ impl<'a> Setting<'a> {
             host,
             bundle,
             root_target,
+            rootfs: None,
             cgroups: &[],
             dies_with_launcher: false,
             pivot: true,

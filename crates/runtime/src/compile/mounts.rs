@@ -7,7 +7,8 @@ use crate::cgroup::{Place, Version};
 use crate::plan::{Content, Entry, FsStep, IdMaps, Propagation, RootPlan, Source, SourceIdMap, Text, UserNamespace};
 use error::{Error, Result};
 use oci::runtime::{Linux, Mount, Spec};
-use std::os::unix::ffi::OsStrExt;
+use std::ffi::OsStr;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use sys::mount::{attribute, propagation};
 use sys::process::namespace;
@@ -160,10 +161,29 @@ impl Mounts<'_> {
         if propagations.is_empty() {
             propagations.push(PRIVATE);
         }
-        let content = Content::Host { path, recursive, nofollow };
+        let content = match self.mounted(&source).filter(|_| id_map.is_none()) {
+            Some(path) => {
+                Content::Inside { path: text(path.into_os_string().into_vec(), &field("source"))?, recursive, nofollow }
+            }
+            None => Content::Host { path, recursive, nofollow },
+        };
         self.sources.push(Source { content, attributes, attributes_below, propagations, id_map });
         self.steps.push(FsStep::Bind { source: self.sources.len() - 1, target });
         Ok(())
+    }
+
+    /// Where a path of the host is in the container, if an earlier mount covers what the host has there: what is meant is
+    /// what is seen there by then, as with runc. A container whose root is the host's sees all of the host that way.
+    fn mounted(&self, source: &Path) -> Option<PathBuf> {
+        let rootfs = self.setting.rootfs.filter(|rootfs| *rootfs != Path::new("/"))?;
+        let path = Path::new("/").join(clean(source).strip_prefix(rootfs).ok()?);
+        let covers = |step: &FsStep| match step {
+            FsStep::Mount { target, .. } | FsStep::Bind { target, .. } => {
+                path.starts_with(clean(Path::new(OsStr::from_bytes(target.c().to_bytes()))))
+            }
+            _ => false,
+        };
+        self.steps.iter().any(covers).then_some(path)
     }
 
     /// Where sd_notify(3) finds its socket.

@@ -80,6 +80,7 @@ impl Runtime {
         let notify_folder = notify_socket.as_ref().map(|_| self.root.join(what.id).join(file::NOTIFY));
         let tree = tree::is_needed(&spec).then(|| self.root.join(what.id).join(file::TREE));
         let setting = Setting {
+            rootfs: Some(&rootfs),
             cgroups: &cgroups.as_ref().map_or_else(Vec::new, |plan| plan.paths().places),
             pivot: !what.no_pivot,
             new_keyring: !what.no_new_keyring,

@@ -62,6 +62,7 @@ pub(super) fn missing_process() -> Error {
 fn explain(failure: Failure, folder: &Folder, kept: &Kept) -> Error {
     let compiled = Host::read().and_then(|host| {
         let setting = Setting {
+            rootfs: Some(&kept.rootfs),
             cgroups: &kept.cgroups.as_ref().map_or_else(Vec::new, |cgroups| cgroups.places.clone()),
             stops_at_birth: true,
             waits_for_start: true,

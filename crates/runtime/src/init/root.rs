@@ -3,7 +3,7 @@
 //! Its tree is built where the host has it, then becomes `/`; `paths` says how its paths are resolved meanwhile. What
 //! comes from the host was opened in the launcher's mount namespace and travels as a detached mount.
 
-use super::mounts::file_system;
+use super::mounts::{file_system, of_container};
 use super::paths::{make_dirs, make_file, make_link, make_node, make_plain_dirs, open};
 use super::{At, Done, Inherited};
 use crate::failure::Stage;
@@ -122,13 +122,13 @@ fn leave_chroot() -> Result<(), Errno> {
 /// where the bundle has it. No path of the container leads to it: each is resolved by the kernel inside the root.
 pub(super) fn build(plan: &Plan, inherited: &Inherited<'_>) -> Done {
     for (index, (step, made)) in plan.root.steps.iter().zip(inherited.made).enumerate() {
-        take(step, made.take(), inherited).at(Stage::Step, index)?;
+        take(plan, step, made.take(), inherited).at(Stage::Step, index)?;
     }
     Ok(())
 }
 
 /// `made` is what was made for the step already.
-fn take(step: &FsStep, made: Option<OwnedFd>, inherited: &Inherited<'_>) -> Result<(), Errno> {
+fn take(plan: &Plan, step: &FsStep, made: Option<OwnedFd>, inherited: &Inherited<'_>) -> Result<(), Errno> {
     match step {
         FsStep::Mount { target, plain, mode_of_target, .. } => {
             let mount = made.map_or_else(|| file_system(step), Ok)?;
@@ -139,6 +139,7 @@ fn take(step: &FsStep, made: Option<OwnedFd>, inherited: &Inherited<'_>) -> Resu
             attach_at(mount.as_fd(), &place?, target)
         }
         FsStep::Bind { source, target } => {
+            let made = if made.is_some() { made } else { of_container(plan, *source)? };
             let source = made.as_ref().map_or_else(|| opened(inherited, *source), |made| Ok(made.as_fd()))?;
             let is_dir = FileType::from_raw_mode(fstat(source)?.st_mode).is_dir();
             let place = if is_dir { make_dirs(target.c()) } else { make_file(target.c()) };
