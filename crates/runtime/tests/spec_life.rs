@@ -243,7 +243,7 @@ fn a_pidfd_goes_to_the_socket_that_asks_for_it() {
         cgroup: None,
         ignore_paused: false,
     };
-    let running = bundle.runtime.exec(&exec).unwrap();
+    let running = bundle.runtime.exec(&exec, &mut Warnings::new()).unwrap();
     for (pidfd, pid) in [(&first, bundle.state().pid), (&receive(b"setns"), Some(running.pid.as_raw_nonzero().get()))] {
         let info = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_raw_fd())).unwrap();
         assert!(info.contains(&format!("\nPid:\t{}\n", pid.unwrap())), "{info}");
@@ -313,6 +313,7 @@ fn what_cannot_be_given_is_told_and_the_container_runs_without_it() {
         process: Process { args: vec!["/bin/true".into()], ..process },
         pid_file: None,
         console_socket: None,
+        pidfd_socket: None,
         preserve_fds: 0,
         cgroup: None,
         ignore_paused: false,
