@@ -32,6 +32,7 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     if words.on("detach") {
         return run_detached(door, &runtime, &what);
     }
+    let what = Create { window: foreground::window(), ..what };
     wait(door, words, &runtime, what.id, || door.telling(|warnings| runtime.run(&what, warnings)))
 }
 
@@ -114,6 +115,7 @@ impl Places {
             preserve_fds: words.number("preserve-fds")?.unwrap_or(0),
             listen_fds: door::listen_fds(),
             notify_socket: self.notify_socket.as_deref(),
+            window: None,
         })
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
         // One for each controller, as cgroup v1 would have it.
         _ => return Err(Error::invalid("option `--cgroup`: only one is possible")),
     };
-    let process = match words.path("process") {
+    let mut process = match words.path("process") {
         Some(file) => change(document::read(file)?, Origin::File, words)?,
         None => {
             // Before the container is looked for: this is wrong whatever is found.
@@ -31,6 +31,9 @@ pub(super) fn run(door: &mut Door, words: &Words) -> Result<u8> {
     };
     let detach = words.on("detach");
     check_terminal(process.terminal, detach, words)?;
+    if process.terminal && !detach {
+        process.console_size = foreground::window().or(process.console_size);
+    }
     let what = Exec {
         id,
         process,

@@ -14,6 +14,7 @@ use crate::attach::terminal::{self, Raw};
 use crate::console::Stream;
 use crate::exit;
 use error::{Error, Kind, Result, ResultExt};
+use oci::runtime::ConsoleSize;
 use runtime::Running;
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fd::{AsFd, OwnedFd};
@@ -27,6 +28,11 @@ use sys::signal::{Inbox, number};
 const CHUNK_BYTES: usize = 4096;
 /// Ctrl-D, which a terminal takes for the end of input (termios(3), VEOF).
 const END_OF_INPUT: u8 = 4;
+
+/// The size of our terminal's window, if we have one: a payload should find its own as large from the beginning.
+pub(super) fn window() -> Option<ConsoleSize> {
+    terminal::window().map(|(rows, columns)| ConsoleSize { height: rows.into(), width: columns.into() })
+}
 
 /// Starts a payload and stays until it ends; its exit code, or 128 and the number of the signal that ended it.
 pub(super) fn run(start: impl FnOnce() -> Result<Running>) -> Result<u8> {

@@ -67,6 +67,9 @@ impl Runtime {
         let bundle = what.bundle.canonicalize();
         let bundle = bundle.context(|| format!("can't find the bundle `{}`", what.bundle.display()))?;
         let (text, mut spec) = config::read(&bundle)?;
+        if let (Some(process), Some(window)) = (&mut spec.process, what.window) {
+            process.console_size = Some(window);
+        }
         let rootfs = rootfs(&spec, &bundle)?;
         become_root(&mut spec)?;
         // What comes after the start is `start`'s business also in a run.

@@ -34,7 +34,7 @@ use crate::cgroup::stats::Stats;
 use error::{Error, Kind, Result};
 use folder::Folder;
 use kept::Kept;
-use oci::runtime::{Process, Resources, State, Status};
+use oci::runtime::{ConsoleSize, Process, Resources, State, Status};
 use std::path::{Path, PathBuf};
 
 /// The longest id of a container, in bytes: a file name with room for what we add to it.
@@ -72,6 +72,8 @@ pub struct Create<'a> {
     pub listen_fds: u32,
     /// The caller's socket of sd_notify(3).
     pub notify_socket: Option<&'a Path>,
+    /// The size of the caller's window, for a terminal that is shown in it: it takes the place of the document's.
+    pub window: Option<ConsoleSize>,
 }
 
 /// One more process of a container that runs.

@@ -58,6 +58,7 @@ impl Bundle {
             preserve_fds: 0,
             listen_fds: 0,
             notify_socket: None,
+            window: None,
         }
     }
 

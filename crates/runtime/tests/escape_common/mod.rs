@@ -33,6 +33,7 @@ impl<'a> Bundle<'a> {
             preserve_fds: 0,
             listen_fds: 0,
             notify_socket: None,
+            window: None,
         }
     }
 
