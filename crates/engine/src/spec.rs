@@ -1,11 +1,11 @@
 //! From an image's defaults and a user's wishes to an OCI spec: Docker's container, decided without touching anything.
 
-use api::{Create, Network, Tmpfs};
+mod mounts;
+
+use api::{Create, Network};
 use error::{Error, Result};
 use oci::ImageConfig;
-use oci::runtime::{
-    Capabilities, ConsoleSize, Linux, Mount, Namespace, NamespaceKind, Process, RawJson, Root, Spec, User,
-};
+use oci::runtime::{Capabilities, ConsoleSize, Linux, Namespace, NamespaceKind, Process, RawJson, Root, Spec, User};
 use std::path::{Path, PathBuf};
 
 /// What the image has no say in: facts about this container and this host.
@@ -66,9 +66,6 @@ const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/b
 /// runtime would have to mount it there first.
 const ROOT_PATH: &str = "rootfs";
 
-/// Docker's default for `/dev/shm`: 64 MiB.
-const SHM_SIZE: &str = "size=67108864";
-
 /// The command line: Entrypoint, then the arguments or Cmd. A new entrypoint drops the image's Cmd.
 pub(crate) fn command(image: &ImageConfig, request: &Create) -> Result<Vec<String>> {
     let defaults = &image.config;
@@ -94,7 +91,7 @@ pub(crate) fn build(image: &ImageConfig, request: &Create, facts: &Facts<'_>, se
         process: Some(process(image, request, facts)?),
         root: Some(Root { path: ROOT_PATH.into(), readonly: request.read_only }),
         hostname: facts.hostname.to_owned(),
-        mounts: mounts(request, facts),
+        mounts: mounts::compile(request, facts),
         linux: Some(Linux {
             namespaces,
             seccomp: Some(RawJson::from_text(seccomp)?),
@@ -170,86 +167,6 @@ fn environment(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Vec<
         env.push(format!("HOME={}", facts.user.home));
     }
     env
-}
-
-fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount {
-    Mount {
-        destination: destination.into(),
-        kind: kind.into(),
-        source: source.into(),
-        options: options.iter().map(|option| (*option).to_owned()).collect(),
-        ..Mount::default()
-    }
-}
-
-fn mounts(request: &Create, facts: &Facts<'_>) -> Vec<Mount> {
-    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
-    if facts.tty_group {
-        pts.push("gid=5");
-    }
-    // Devices are bound one by one, so `/dev` itself can forbid those that a payload would make.
-    let dev = ["nosuid", "nodev", "strictatime", "mode=755", "size=65536k"];
-    let mut mounts = vec![
-        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]),
-        mount("tmpfs", "tmpfs", "/dev", &dev),
-        mount("devpts", "devpts", "/dev/pts", &pts),
-        if facts.user_namespace && request.network == Network::Host {
-            mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro", "rro"])
-        } else {
-            mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])
-        },
-    ];
-    if facts.cgroup2 {
-        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["ro", "nosuid", "noexec", "nodev"]));
-    }
-    mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
-    mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", SHM_SIZE]));
-    let mut own = own_files(facts);
-    own.extend(facts.volumes.iter().map(volume));
-    own.extend(request.tmpfs.iter().map(tmpfs));
-    // What lies deeper comes later, or the upper one would cover it.
-    own.sort_by_key(|mount| Path::new(&mount.destination).components().count());
-    // A user's mount takes the place of ours there and below, where it would cover them (`-v /dev:/dev`).
-    mounts.retain(|ours| !own.iter().any(|mount| Path::new(&ours.destination).starts_with(&mount.destination)));
-    mounts.extend(own);
-    mounts
-}
-
-/// Slashes at the end or twice mean nothing.
-fn is_same(one: &str, other: &str) -> bool {
-    Path::new(one) == Path::new(other)
-}
-
-/// `/etc/hosts` and its like, unless a volume brings its own.
-fn own_files(facts: &Facts<'_>) -> Vec<Mount> {
-    use crate::record::file::{HOSTNAME, HOSTS, RESOLV_CONF};
-    let files = [(RESOLV_CONF, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname"), (HOSTS, "/etc/hosts")];
-    let brought = |target: &str| facts.volumes.iter().any(|volume| is_same(&volume.target, target));
-    let bind = |(name, target): (&str, &str)| {
-        mount("bind", &facts.bundle.join(name).to_string_lossy(), target, &["bind", "rprivate"])
-    };
-    files.into_iter().filter(|(_, target)| !brought(target)).map(bind).collect()
-}
-
-fn volume(volume: &Placed) -> Mount {
-    let propagation = if volume.propagation.is_empty() { "rprivate" } else { &volume.propagation };
-    let mut options = vec!["rbind", propagation];
-    if volume.read_only {
-        // Read-only means all of it, also what is mounted below.
-        options.extend(["ro", "rro"]);
-    }
-    // A payload that may make device nodes must not reach the host's devices through a folder of the host. What the
-    // user shows on purpose from /dev keeps working.
-    if !volume.source.starts_with("/dev") {
-        options.extend(["nodev", "rnodev"]);
-    }
-    mount("bind", &volume.source.to_string_lossy(), &volume.target, &options)
-}
-
-fn tmpfs(tmpfs: &Tmpfs) -> Mount {
-    let mut options = vec!["nosuid", "nodev", "noexec"];
-    options.extend(tmpfs.options.iter().map(String::as_str));
-    mount("tmpfs", "tmpfs", &tmpfs.target, &options)
 }
 
 #[cfg(test)]

@@ -1,0 +1,90 @@
+//! What is mounted above a container's root: Docker's file systems, the files of `/etc`, and what the user shows.
+
+use super::{Facts, Placed};
+use api::{Create, Network, Tmpfs};
+use oci::runtime::Mount;
+use std::path::Path;
+
+/// Docker's default for `/dev/shm`: 64 MiB.
+const SHM_SIZE: &str = "size=67108864";
+
+/// In the order in which they are made.
+pub(super) fn compile(request: &Create, facts: &Facts<'_>) -> Vec<Mount> {
+    let mut pts = vec!["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620"];
+    if facts.tty_group {
+        pts.push("gid=5");
+    }
+    // Devices are bound one by one, so `/dev` itself can forbid those that a payload would make.
+    let dev = ["nosuid", "nodev", "strictatime", "mode=755", "size=65536k"];
+    let mut mounts = vec![
+        mount("proc", "proc", "/proc", &["nosuid", "noexec", "nodev"]),
+        mount("tmpfs", "tmpfs", "/dev", &dev),
+        mount("devpts", "devpts", "/dev/pts", &pts),
+        if facts.user_namespace && request.network == Network::Host {
+            mount("bind", "/sys", "/sys", &["rbind", "nosuid", "noexec", "nodev", "ro", "rro"])
+        } else {
+            mount("sysfs", "sysfs", "/sys", &["nosuid", "noexec", "nodev", "ro"])
+        },
+    ];
+    if facts.cgroup2 {
+        mounts.push(mount("cgroup", "cgroup", "/sys/fs/cgroup", &["ro", "nosuid", "noexec", "nodev"]));
+    }
+    mounts.push(mount("mqueue", "mqueue", "/dev/mqueue", &["nosuid", "noexec", "nodev"]));
+    mounts.push(mount("tmpfs", "shm", "/dev/shm", &["nosuid", "noexec", "nodev", "mode=1777", SHM_SIZE]));
+    let mut own = own_files(facts);
+    own.extend(facts.volumes.iter().map(volume));
+    own.extend(request.tmpfs.iter().map(tmpfs));
+    // What lies deeper comes later, or the upper one would cover it.
+    own.sort_by_key(|mount| Path::new(&mount.destination).components().count());
+    // A user's mount takes the place of ours there and below, where it would cover them (`-v /dev:/dev`).
+    mounts.retain(|ours| !own.iter().any(|mount| Path::new(&ours.destination).starts_with(&mount.destination)));
+    mounts.extend(own);
+    mounts
+}
+
+fn mount(kind: &str, source: &str, destination: &str, options: &[&str]) -> Mount {
+    Mount {
+        destination: destination.into(),
+        kind: kind.into(),
+        source: source.into(),
+        options: options.iter().map(|option| (*option).to_owned()).collect(),
+        ..Mount::default()
+    }
+}
+
+/// Slashes at the end or twice mean nothing.
+fn is_same(one: &str, other: &str) -> bool {
+    Path::new(one) == Path::new(other)
+}
+
+/// `/etc/hosts` and its like, unless a volume brings its own.
+fn own_files(facts: &Facts<'_>) -> Vec<Mount> {
+    use crate::record::file::{HOSTNAME, HOSTS, RESOLV_CONF};
+    let files = [(RESOLV_CONF, "/etc/resolv.conf"), (HOSTNAME, "/etc/hostname"), (HOSTS, "/etc/hosts")];
+    let brought = |target: &str| facts.volumes.iter().any(|volume| is_same(&volume.target, target));
+    let bind = |(name, target): (&str, &str)| {
+        mount("bind", &facts.bundle.join(name).to_string_lossy(), target, &["bind", "rprivate"])
+    };
+    files.into_iter().filter(|(_, target)| !brought(target)).map(bind).collect()
+}
+
+fn volume(volume: &Placed) -> Mount {
+    let propagation = if volume.propagation.is_empty() { "rprivate" } else { &volume.propagation };
+    let mut options = vec!["rbind", propagation];
+    if volume.read_only {
+        // Read-only means all of it, also what is mounted below.
+        options.extend(["ro", "rro"]);
+    }
+    // A payload that may make device nodes must not reach the host's devices through a folder of the host. What the
+    // user shows on purpose from /dev keeps working.
+    if !volume.source.starts_with("/dev") {
+        options.extend(["nodev", "rnodev"]);
+    }
+    mount("bind", &volume.source.to_string_lossy(), &volume.target, &options)
+}
+
+fn tmpfs(tmpfs: &Tmpfs) -> Mount {
+    let mut options = vec!["nosuid", "nodev", "noexec"];
+    options.extend(tmpfs.options.iter().map(String::as_str));
+    mount("tmpfs", "tmpfs", &tmpfs.target, &options)
+}
