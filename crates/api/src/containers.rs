@@ -1,13 +1,15 @@
 //! Requests and answers about containers.
 
+use crate::{Limits, Rights, Sharing, is_default};
 use oci::Platform;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Make a container: what `run` and `create` ask for, with every choice of the user's already parsed.
-/// `None` and empty mean "as the image says".
+/// `None` and empty mean "as the image says". What an older version of this program did not write is at its default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Create {
     /// Image reference as typed.
     pub image: String,
@@ -49,6 +51,79 @@ pub struct Create {
     pub labels: BTreeMap<String, String>,
     /// Initial size of the terminal: rows, columns.
     pub console_size: Option<(u16, u16)>,
+    /// What its cgroups hold it to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub limits: Limits,
+    /// What the payload may do.
+    #[serde(skip_serializing_if = "is_default")]
+    pub rights: Rights,
+    /// What it shares with others.
+    #[serde(skip_serializing_if = "is_default")]
+    pub sharing: Sharing,
+    /// Names and name servers.
+    #[serde(skip_serializing_if = "is_default")]
+    pub names: Names,
+    /// Limits of each process (setrlimit(2)).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ulimits: Vec<Ulimit>,
+    /// Kernel parameters of its namespaces, by dotted name.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sysctls: BTreeMap<String, String>,
+    /// Bytes of `/dev/shm`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shm_size: Option<u64>,
+    /// -1000 to 1000; the greater, the sooner it is killed for want of memory.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub oom_score_adj: Option<i32>,
+    /// NIS domain name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub domainname: Option<String>,
+    /// The cgroup above the container's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cgroup_parent: Option<String>,
+    /// Notes in the OCI spec.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Ports that the payload is known to listen on, as `80/tcp`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub exposed_ports: Vec<String>,
+    /// Seconds that it gets to end after the stop signal; -1 is for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_timeout_s: Option<i64>,
+    /// Seconds after which it is killed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_limit_s: Option<u64>,
+    /// Take the place of a container of the same name.
+    #[serde(skip_serializing_if = "is_default")]
+    pub replace: bool,
+    /// Where its id is written down.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id_file: Option<PathBuf>,
+}
+
+/// Names of hosts, and who is asked for others.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Names {
+    /// Name and address for `/etc/hosts`; the address may be `host-gateway`.
+    pub hosts: Vec<(String, String)>,
+    /// Addresses of name servers.
+    pub servers: Vec<String>,
+    /// Domains in which short names are looked for; a `.` alone stands for none.
+    pub search: Vec<String>,
+    /// Options of resolv.conf(5).
+    pub options: Vec<String>,
+}
+
+/// One `--ulimit` option.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ulimit {
+    /// As the shell calls it: `nofile`.
+    pub name: String,
+    /// What counts; -1 is without limit.
+    pub soft: i64,
+    /// The most that the soft limit may become; -1 is without limit.
+    pub hard: i64,
 }
 
 /// Where a volume's content comes from.

@@ -6,9 +6,15 @@
 pub mod attach;
 mod containers;
 mod images;
+mod limits;
+mod rights;
+mod sharing;
 
 pub use containers::*;
 pub use images::*;
+pub use limits::*;
+pub use rights::*;
+pub use sharing::*;
 
 use std::path::PathBuf;
 
@@ -48,4 +54,9 @@ pub struct Info {
     pub rootless: bool,
     /// What confines containers beside namespaces.
     pub security: Vec<String>,
+}
+
+/// True for what needn't be written.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }

@@ -83,6 +83,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
         labels: labels(all(matches, "label"))?,
         console_size: caller.window.filter(|_| tty),
+        ..Create::default()
     };
     one_mount_a_target(&create)?;
     Ok(Wish {
