@@ -5,15 +5,15 @@ use crate::record::{self, Record, file};
 use crate::spec::{self, Facts, Placed};
 use crate::user::{self, ResolvedUser};
 use crate::volumes::Volumes;
-use crate::{Engine, etc, names};
+use crate::{Engine, cgroups, devices, etc, joins, names};
 use api::{Create, Network, PullEvent, PullPolicy, Volume, VolumeSource};
 use error::{Error, Kind, Result, ResultExt};
 use image::Image;
 use oci::Reference;
+use oci::runtime::Spec;
 use runtime::Host;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, mkdirat, renameat};
-use rustix::mount::MountAttrFlags;
 use snapshot::Upper;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -37,28 +37,39 @@ pub(crate) fn create(
     progress: &(dyn Fn(PullEvent) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Created> {
+    let request = &*joins::settle(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
     let command = spec::command(&image.config, request)?;
     let id = names::new_id()?;
     // Reserved before anything is made; given back when what follows fails.
     let name = engine.names.reserve(request.name.as_deref(), &id)?;
     let draft = Draft::begin(&engine.containers.dir, &id)?;
-    let root = mount_root(engine, &image, &draft.dir, request.remove)?;
-    let user = resolve_user(&root, request.user.as_deref().unwrap_or(&image.config.config.user))?;
+    let root = mount_root(engine, &image, &draft.dir, request)?;
+    let user = resolve_user(&root, request.user.as_deref().unwrap_or(&image.config.config.user), request)?;
     let volumes = place_volumes(&engine.volumes, &root, &image, request)?;
-    let hostname = request.hostname.clone().unwrap_or_else(|| id[..12].to_owned());
+    let hostname = hostname(request, &id);
     let dir = engine.containers.dir.join(&id);
     let host = Host::read()?;
+    let found = Found::of(request)?;
+    let cgroups_path = match wants_cgroups(request) {
+        true => cgroups::path(request.cgroup_parent.as_deref(), &id, &host),
+        false => String::new(),
+    };
     let facts = Facts {
         hostname: &hostname,
         bundle: &dir,
         user: &user,
         volumes: &volumes.placed,
-        cgroup2: host.cgroup2_mounted,
+        cgroup2: host.cgroup2_mounted || !cgroups_path.is_empty(),
         user_namespace: host.user_namespace,
         tty_group: host.may_set_groups,
+        devices: &found.devices,
+        host_devices: &found.host_devices,
+        disks: &found.disks,
+        cgroups_path: &cgroups_path,
     };
-    let spec = spec::build(&image.config, request, &facts, runtime::seccomp::default_json())?;
+    let spec = spec::build(&image.config, request, &facts, spec::rights::seccomp(request)?)?;
+    check(&spec, &id, request, &host, &dir)?;
     let record = Record {
         version: record::VERSION,
         id: id.clone(),
@@ -71,7 +82,7 @@ pub(crate) fn create(
         anonymous_volumes: volumes.anonymous.clone(),
         request: request.clone(),
     };
-    write_files(&draft.dir, request.network, &hostname)?;
+    write_files(&draft.dir, request, &hostname)?;
     record::write_new(&draft.dir.join(file::SPEC), &spec)?;
     record::write_new(&draft.dir.join(file::RECORD), &record)?;
     let lock = draft.publish(&dir)?;
@@ -156,18 +167,86 @@ fn find_or_pull(
 }
 
 /// `--rm` says that nobody will want the upper layer: then no unmount waits for the disk. Devices are forbidden on the
-/// whole root: those that a container has are bound from the host, and one that a payload makes with CAP_MKNOD would
-/// be the host's disk.
-fn mount_root(engine: &Engine, image: &Image, dir: &Path, volatile: bool) -> Result<OwnedFd> {
+/// whole root, unless rules of a cgroup say which may be used: those that a container has are bound from the host, and
+/// one that a payload makes with CAP_MKNOD would be the host's disk.
+fn mount_root(engine: &Engine, image: &Image, dir: &Path, request: &Create) -> Result<OwnedFd> {
     let chain = engine.snapshots.chain(&image.config.rootfs.diff_ids)?;
     let upper = Upper::create(dir, &chain)?;
     let flavour = engine.snapshots.flavour();
-    snapshot::mount(&chain, Some(&upper), volatile, flavour, MountAttrFlags::MOUNT_ATTR_NODEV)
+    snapshot::mount(&chain, Some(&upper), request.remove, flavour, spec::rights::root_attributes(request))
 }
 
-fn resolve_user(root: &OwnedFd, user: &str) -> Result<ResolvedUser> {
+fn resolve_user(root: &OwnedFd, user: &str, request: &Create) -> Result<ResolvedUser> {
     let read = |path| user::read_in_root(root.as_fd(), path, user::MAX_USER_FILE_BYTES).map(Option::unwrap_or_default);
-    user::resolve(user, &read("etc/passwd")?, &read("etc/group")?)
+    let groups = read("etc/group")?;
+    let mut resolved = user::resolve(user, &read("etc/passwd")?, &groups)?;
+    for group in &request.rights.group_add {
+        resolved.join(user::find_group(group, &groups)?);
+    }
+    Ok(resolved)
+}
+
+/// Host name inside. With the host's namespace it is the host's.
+fn hostname(request: &Create, id: &str) -> String {
+    if request.sharing.host_uts {
+        return rustix::system::uname().nodename().to_string_lossy().into_owned();
+    }
+    request.hostname.clone().unwrap_or_else(|| id[..12].to_owned())
+}
+
+/// One of its own in v2 will not do: something is to be limited, or to lie elsewhere.
+fn wants_cgroups(request: &Create) -> bool {
+    request.cgroup_parent.is_some() || request.limits != api::Limits::default() || spec::rights::has_rules(request)
+}
+
+/// Facts about devices of the host, looked for only if somebody asked.
+#[derive(Default)]
+struct Found {
+    devices: Vec<devices::Found>,
+    host_devices: Vec<oci::runtime::Device>,
+    disks: spec::limits::Disks,
+}
+
+impl Found {
+    fn of(request: &Create) -> Result<Self> {
+        let mut found = Self::default();
+        for device in &request.rights.devices {
+            found.devices.extend(devices::find(device)?);
+        }
+        if request.rights.privileged {
+            found.host_devices = devices::of_host()?;
+        }
+        let limits = &request.limits;
+        for rate in [&limits.read_bps, &limits.write_bps, &limits.read_iops, &limits.write_iops].into_iter().flatten() {
+            found.disks.insert(rate.path.clone(), devices::disk(&rate.path)?);
+        }
+        Ok(found)
+    }
+}
+
+/// What this machine cannot do is told now, not when the container starts. Nobody who asked for nothing special pays
+/// for the look.
+fn check(spec: &Spec, id: &str, request: &Create, host: &Host, dir: &Path) -> Result<()> {
+    let plain = Create { sharing: request.sharing.clone(), ..Create::default() };
+    if request.limits == plain.limits
+        && request.rights == plain.rights
+        && request.sysctls.is_empty()
+        && request.ulimits.is_empty()
+        && request.cgroup_parent.is_none()
+    {
+        return Ok(());
+    }
+    let rights = &request.rights;
+    if !matches!(rights.apparmor.as_str(), "" | "unconfined") && !host.apparmor {
+        let message =
+            format!("can't use the AppArmor profile `{}`: AppArmor is not enabled on this machine", rights.apparmor);
+        return Err(Error::new(Kind::Unsupported, message));
+    }
+    if host.selinux && rights.labels.iter().any(|label| label != "disable") {
+        return Err(Error::new(Kind::Unsupported, "can't label containers for SELinux yet").hint("leave `label=…` out"));
+    }
+    cgroups::plan(spec, id, host)?;
+    runtime::compile(spec, &runtime::Setting::plain(host, dir, dir)).map(drop)
 }
 
 fn stop_signal(request: &Create, image: &Image) -> Result<u8> {
@@ -257,17 +336,22 @@ fn bind_source(path: &Path) -> Result<PathBuf> {
     Ok(path.to_owned())
 }
 
-fn write_files(dir: &Path, network: Network, hostname: &str) -> Result<()> {
+fn write_files(dir: &Path, request: &Create, hostname: &str) -> Result<()> {
     let read = |path: &str| match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(String::new()),
         Err(cause) => Err(cause).context(|| format!("can't read `{path}`")),
     };
-    let (hosts, resolv_conf) = match network {
+    let (hosts, resolv_conf) = match request.network {
         Network::Host => (read("/etc/hosts")?, read("/etc/resolv.conf")?),
         Network::None => (String::new(), String::new()),
     };
-    record::write_bytes(&dir.join(file::HOSTS), etc::hosts(network, hostname, &hosts).as_bytes())?;
+    let full_name = match &request.domainname {
+        Some(domain) if !domain.is_empty() && !hostname.is_empty() => format!("{hostname}.{domain}"),
+        _ => hostname.to_owned(),
+    };
+    let hosts = etc::hosts(request, &full_name, &hosts)?;
+    record::write_bytes(&dir.join(file::HOSTS), hosts.as_bytes())?;
     record::write_bytes(&dir.join(file::HOSTNAME), etc::hostname(hostname).as_bytes())?;
-    record::write_bytes(&dir.join(file::RESOLV_CONF), etc::resolv_conf(network, &resolv_conf).as_bytes())
+    record::write_bytes(&dir.join(file::RESOLV_CONF), etc::resolv_conf(request, &resolv_conf).as_bytes())
 }

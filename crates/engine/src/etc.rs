@@ -2,7 +2,8 @@
 //!
 //! Pure: the host's own files come in as text, the container's go out as text.
 
-use api::Network;
+use api::{Create, Network};
+use error::{Error, Kind, Result};
 
 /// What every container knows without asking anybody (the names that Docker gives).
 const LOCAL_NAMES: &str = "\
@@ -17,9 +18,13 @@ ff02::2\tip6-allrouters
 /// The address of a machine's own name where no network gives it one (Debian's habit; all of 127.0.0.0/8 is local).
 const OWN_ADDRESS: &str = "127.0.1.1";
 
-/// `/etc/hosts` (hosts(5)). On the host's network: the host's own, and the container's name if it lacks it.
-pub(crate) fn hosts(network: Network, hostname: &str, host_hosts: &str) -> String {
-    let mut text = match network {
+/// The word that stands for the host's own address, as containers reach it.
+const GATEWAY: &str = "host-gateway";
+
+/// `/etc/hosts` (hosts(5)). On the host's network: the host's own, and the container's name if it lacks it. What the
+/// user adds comes last, as Docker has it.
+pub(crate) fn hosts(request: &Create, hostname: &str, host_hosts: &str) -> Result<String> {
+    let mut text = match request.network {
         Network::Host if !host_hosts.trim().is_empty() => with_line_break(host_hosts),
         Network::Host | Network::None => LOCAL_NAMES.to_owned(),
     };
@@ -29,7 +34,19 @@ pub(crate) fn hosts(network: Network, hostname: &str, host_hosts: &str) -> Strin
         let space = if short.is_empty() { "" } else { " " };
         text.push_str(&format!("{OWN_ADDRESS}\t{hostname}{space}{short}\n"));
     }
-    text
+    for (name, address) in &request.names.hosts {
+        let address = match (address.as_str(), request.network) {
+            // The container is where the host is.
+            (GATEWAY, Network::Host) => "127.0.0.1",
+            (GATEWAY, Network::None) => {
+                let message = "unable to derive the IP value for host-gateway: the container has no network";
+                return Err(Error::new(Kind::Invalid, message));
+            }
+            (address, _) => address,
+        };
+        text.push_str(&format!("{address}\t{name}\n"));
+    }
+    Ok(text)
 }
 
 /// `/etc/hostname` (hostname(5)).
@@ -37,12 +54,36 @@ pub(crate) fn hostname(hostname: &str) -> String {
     format!("{hostname}\n")
 }
 
-/// `/etc/resolv.conf` (resolv.conf(5)). On the host's network: the host's own, whose servers answer here as there.
-pub(crate) fn resolv_conf(network: Network, host_resolv_conf: &str) -> String {
-    match network {
+/// `/etc/resolv.conf` (resolv.conf(5)). On the host's network: the host's own, whose servers answer here as there. What
+/// the user gives takes the place of the lines of its kind.
+pub(crate) fn resolv_conf(request: &Create, host_resolv_conf: &str) -> String {
+    let api::Names { servers, search, options, .. } = &request.names;
+    let hosts = match request.network {
         Network::Host => with_line_break(host_resolv_conf),
-        Network::None => "# This container has no network, hence no name servers.\n".to_owned(),
+        Network::None => String::new(),
+    };
+    if servers.is_empty() && search.is_empty() && options.is_empty() {
+        return match request.network {
+            Network::Host => hosts,
+            Network::None => "# This container has no network, hence no name servers.\n".to_owned(),
+        };
     }
+    let is_replaced = |line: &str| match line.split_whitespace().next() {
+        Some("nameserver") => !servers.is_empty(),
+        Some("search" | "domain") => !search.is_empty(),
+        Some("options") => !options.is_empty(),
+        _ => false,
+    };
+    let mut text: String = hosts.lines().filter(|line| !is_replaced(line)).map(|line| format!("{line}\n")).collect();
+    text.extend(servers.iter().map(|server| format!("nameserver {server}\n")));
+    // A point alone: no domain at all.
+    if !search.is_empty() && search.as_slice() != ["."] {
+        text.push_str(&format!("search {}\n", search.join(" ")));
+    }
+    if !options.is_empty() {
+        text.push_str(&format!("options {}\n", options.join(" ")));
+    }
+    text
 }
 
 fn with_line_break(text: &str) -> String {
@@ -61,6 +102,11 @@ fn knows(hosts: &str, hostname: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::Names;
+
+    fn on(network: Network) -> Create {
+        Create { network, ..Create::default() }
+    }
 
     #[test]
     fn the_hosts_names_are_kept_on_the_hosts_network() {
@@ -71,7 +117,7 @@ mod tests {
             ("web", "127.0.0.1 localhost\n10.0.0.7 db # not web\n127.0.1.1 BOX\n127.0.1.1\tweb\n"),
             ("", "127.0.0.1 localhost\n10.0.0.7 db # not web\n127.0.1.1 BOX\n"),
         ] {
-            assert_eq!(hosts(Network::Host, hostname, of_host), expected, "{hostname}");
+            assert_eq!(hosts(&on(Network::Host), hostname, of_host).unwrap(), expected, "{hostname}");
         }
     }
 
@@ -86,9 +132,13 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 127.0.1.1\tweb.example.org web
 ";
-        assert_eq!(hosts(Network::None, "web.example.org", "10.0.0.7 db\n"), expected);
-        assert_eq!(hosts(Network::Host, "web.example.org", " \n"), expected, "a host without a file of its own");
-        assert!(!hosts(Network::None, "localhost", "").contains(OWN_ADDRESS));
+        assert_eq!(hosts(&on(Network::None), "web.example.org", "10.0.0.7 db\n").unwrap(), expected);
+        assert_eq!(
+            hosts(&on(Network::Host), "web.example.org", " \n").unwrap(),
+            expected,
+            "a host without a file of its own"
+        );
+        assert!(!hosts(&on(Network::None), "localhost", "").unwrap().contains(OWN_ADDRESS));
     }
 
     #[test]
@@ -99,8 +149,40 @@ ff02::2\tip6-allrouters
             (Network::Host, "", ""),
             (Network::None, "nameserver 9.9.9.9\n", "# This container has no network, hence no name servers.\n"),
         ] {
-            assert_eq!(resolv_conf(network, of_host), expected);
+            assert_eq!(resolv_conf(&on(network), of_host), expected);
         }
         assert_eq!(hostname("web"), "web\n");
+    }
+    #[test]
+    fn what_the_user_names_is_added_or_takes_the_place_of_the_hosts() {
+        let strings = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let with = |network, servers: &[&str], search: &[&str], options: &[&str]| {
+            let names = Names {
+                servers: strings(servers),
+                search: strings(search),
+                options: strings(options),
+                ..Names::default()
+            };
+            resolv_conf(&Create { names, ..on(network) }, "nameserver 9.9.9.9\nsearch x\noptions ndots:1\n")
+        };
+        let host = Network::Host;
+        assert_eq!(
+            with(host, &["1.1.1.1", "::1"], &[], &[]),
+            "search x\noptions ndots:1\nnameserver 1.1.1.1\nnameserver ::1\n"
+        );
+        assert_eq!(
+            with(host, &[], &["a", "b"], &["use-vc", "ndots:2"]),
+            "nameserver 9.9.9.9\nsearch a b\noptions use-vc ndots:2\n"
+        );
+        assert_eq!(with(host, &[], &["."], &[]), "nameserver 9.9.9.9\noptions ndots:1\n");
+        assert_eq!(with(Network::None, &["1.1.1.1"], &[], &[]), "nameserver 1.1.1.1\n");
+
+        let names = |address: &str| Names { hosts: vec![("db".into(), address.into())], ..Names::default() };
+        let with =
+            |network, address| hosts(&Create { names: names(address), ..on(network) }, "", "127.0.0.1 localhost\n");
+        assert_eq!(with(host, "10.0.0.7").unwrap(), "127.0.0.1 localhost\n10.0.0.7\tdb\n");
+        assert_eq!(with(host, "host-gateway").unwrap(), "127.0.0.1 localhost\n127.0.0.1\tdb\n");
+        let refused = with(Network::None, "host-gateway").unwrap_err().to_string();
+        assert_eq!(refused, "unable to derive the IP value for host-gateway: the container has no network");
     }
 }

@@ -5,12 +5,15 @@
 //! each running container has a monitor of its own (see `monitor`).
 #![cfg(target_os = "linux")]
 
+mod cgroups;
 mod containers;
 mod create;
+mod devices;
 mod etc;
 mod hello;
 mod images;
 mod info;
+mod joins;
 mod logs;
 mod monitor;
 mod names;

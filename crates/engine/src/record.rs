@@ -6,6 +6,7 @@
 //!     container.json          Record: what was asked; written at creation
 //!     status.json             Status: what happened; written only by the monitor
 //!     lock                    held by the monitor while it lives: locked means running
+//!     cgroups.json            the names of its cgroups, if it has more than one; written before they are made
 //!     upper/ work/            what the container changed
 //!     hosts hostname resolv.conf
 //!     container.log           Docker's json-file lines; made by the first byte
@@ -66,6 +67,8 @@ pub(crate) struct Status {
     pub exit_code: Option<u8>,
     /// Why it could not be started.
     pub error: String,
+    /// Did the kernel kill a process of it for want of memory?
+    pub oom_killed: bool,
 }
 
 /// Names of the files in a container's folder.
@@ -74,6 +77,7 @@ pub(crate) mod file {
     pub(crate) const RECORD: &str = "container.json";
     pub(crate) const STATUS: &str = "status.json";
     pub(crate) const LOCK: &str = "lock";
+    pub(crate) const CGROUPS: &str = "cgroups.json";
     pub(crate) const LOG: &str = "container.log";
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const HOSTNAME: &str = "hostname";

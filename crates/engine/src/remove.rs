@@ -1,6 +1,7 @@
 //! Removing containers: a rename takes them out of the list at once, then what is left is deleted.
 
 use crate::Engine;
+use crate::cgroups;
 use crate::containers::{Container, GONE, GONE_WITH_VOLUMES, NEW, is_locked, try_lock};
 use crate::names::Names;
 use crate::record::{self, Record, file};
@@ -153,10 +154,7 @@ fn monitor(payload: Pid, id: &str) -> Option<Pid> {
 
 /// What a killed monitor could not give back.
 fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
-    match &engine.host()?.cgroup {
-        Some(base) => runtime::cgroup::remove(base, &container.record.id),
-        None => Ok(()),
-    }
+    cgroups::remove(&container.dir, &container.record.id, engine.host()?)
 }
 
 /// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders.

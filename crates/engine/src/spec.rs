@@ -1,11 +1,16 @@
 //! From an image's defaults and a user's wishes to an OCI spec: Docker's container, decided without touching anything.
 
+pub(crate) mod limits;
 mod mounts;
+mod namespaces;
+pub(crate) mod rights;
 
-use api::{Create, Network};
+use crate::devices::Found;
+use api::Create;
 use error::{Error, Result};
+use limits::Disks;
 use oci::ImageConfig;
-use oci::runtime::{Capabilities, ConsoleSize, Linux, Namespace, NamespaceKind, Process, RawJson, Root, Spec, User};
+use oci::runtime::{ConsoleSize, Device, Linux, Process, RawJson, Root, Spec, User};
 use std::path::{Path, PathBuf};
 
 /// What the image has no say in: facts about this container and this host.
@@ -25,6 +30,14 @@ pub(crate) struct Facts<'a> {
     pub user_namespace: bool,
     /// Is group 5 (tty) mapped?
     pub tty_group: bool,
+    /// Devices that were asked for, found on the host.
+    pub devices: &'a [Found],
+    /// All that the host has, for a privileged container.
+    pub host_devices: &'a [Device],
+    /// Numbers of the disks whose rate is limited.
+    pub disks: &'a Disks,
+    /// Where its cgroups are to be, if it gets more than one.
+    pub cgroups_path: &'a str,
 }
 
 /// A volume whose place on the host is known.
@@ -39,25 +52,6 @@ pub(crate) struct Placed {
     /// Empty is `rprivate`.
     pub propagation: String,
 }
-
-/// Docker's default masked paths.
-const MASKED_PATHS: [&str; 12] = [
-    "/proc/acpi",
-    "/proc/asound",
-    "/proc/interrupts",
-    "/proc/kcore",
-    "/proc/keys",
-    "/proc/latency_stats",
-    "/proc/sched_debug",
-    "/proc/scsi",
-    "/proc/timer_list",
-    "/proc/timer_stats",
-    "/sys/devices/virtual/powercap",
-    "/sys/firmware",
-];
-
-/// Docker's default read-only paths.
-const READONLY_PATHS: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// What a payload finds when its image says nothing.
 const DEFAULT_PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -84,33 +78,34 @@ pub(crate) fn command(image: &ImageConfig, request: &Create) -> Result<Vec<Strin
     Ok(command)
 }
 
-/// The whole spec.
-pub(crate) fn build(image: &ImageConfig, request: &Create, facts: &Facts<'_>, seccomp: &str) -> Result<Spec> {
-    let namespaces = namespaces(request.network);
+/// The whole spec. `seccomp` is the section, if there is to be a filter.
+pub(crate) fn build(
+    image: &ImageConfig,
+    request: &Create,
+    facts: &Facts<'_>,
+    seccomp: Option<RawJson>,
+) -> Result<Spec> {
+    let (masked_paths, readonly_paths) = rights::hidden(request);
     Ok(Spec {
         process: Some(process(image, request, facts)?),
         root: Some(Root { path: ROOT_PATH.into(), readonly: request.read_only }),
-        hostname: facts.hostname.to_owned(),
+        hostname: if request.sharing.host_uts { String::new() } else { facts.hostname.to_owned() },
+        domainname: request.domainname.clone().unwrap_or_default(),
         mounts: mounts::compile(request, facts),
+        annotations: request.annotations.clone(),
         linux: Some(Linux {
-            namespaces,
-            seccomp: Some(RawJson::from_text(seccomp)?),
-            masked_paths: MASKED_PATHS.map(String::from).to_vec(),
-            readonly_paths: READONLY_PATHS.map(String::from).to_vec(),
+            namespaces: namespaces::new(request),
+            seccomp,
+            masked_paths,
+            readonly_paths,
+            resources: limits::compile(request, facts),
+            cgroups_path: facts.cgroups_path.to_owned(),
+            devices: rights::devices(request, facts),
+            sysctl: request.sysctls.clone(),
             ..Linux::default()
         }),
         ..Spec::default()
     })
-}
-
-fn namespaces(network: Network) -> Vec<Namespace> {
-    use NamespaceKind::{Cgroup, Ipc, Mount, Network as Net, Pid, Uts};
-    let own_network = match network {
-        Network::Host => None,
-        Network::None => Some(Net),
-    };
-    let kinds = [Mount, Pid, Uts, Ipc, Cgroup].into_iter().chain(own_network);
-    kinds.map(|kind| Namespace { kind, path: String::new() }).collect()
 }
 
 fn process(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Result<Process> {
@@ -121,8 +116,6 @@ fn process(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Result<P
             "the working directory '{cwd}' is invalid, it needs to be an absolute path"
         )));
     }
-    let names: Vec<String> = oci::capabilities::DEFAULT.iter().map(|capability| capability.name().to_owned()).collect();
-    let root_only = if facts.user.uid == 0 { names.clone() } else { Vec::new() };
     let size = request.console_size.unwrap_or_default();
     Ok(Process {
         terminal: request.tty,
@@ -136,12 +129,11 @@ fn process(image: &ImageConfig, request: &Create, facts: &Facts<'_>) -> Result<P
         args: command(image, request)?,
         env: environment(image, request, facts),
         cwd: cwd.to_owned(),
-        capabilities: Some(Capabilities {
-            bounding: names,
-            effective: root_only.clone(),
-            permitted: root_only,
-            ..Capabilities::default()
-        }),
+        capabilities: Some(rights::capabilities(request, facts.user.uid)?),
+        rlimits: limits::rlimits(request),
+        no_new_privileges: request.rights.no_new_privileges,
+        oom_score_adj: request.oom_score_adj,
+        apparmor_profile: rights::apparmor(request),
         ..Process::default()
     })
 }

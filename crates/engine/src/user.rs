@@ -62,7 +62,7 @@ pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<ResolvedU
     };
     let mut groups = Vec::new();
     match (wanted_group, &found) {
-        (Some(wanted), _) => gid = find_group(&wanted, group)?,
+        (Some(wanted), _) => gid = group_id(&wanted, group)?,
         (None, Some(line)) if !line.name.is_empty() => {
             let is_member = |g: &GroupLine| g.members.split(',').any(|member| member == line.name);
             groups.extend(group_lines(group).filter(is_member).map(|line| line.gid));
@@ -79,7 +79,21 @@ pub(crate) fn resolve(user: &str, passwd: &str, group: &str) -> Result<ResolvedU
     Ok(ResolvedUser { uid, gid, additional_gids, home: home.to_owned() })
 }
 
-fn find_group(wanted: &Wanted<'_>, group: &str) -> Result<u32> {
+/// The id of one more group, by name or number.
+pub(crate) fn find_group(typed: &str, group: &str) -> Result<u32> {
+    group_id(&Wanted::parse(typed)?.unwrap_or(Wanted::Name("")), group)
+}
+
+impl ResolvedUser {
+    /// One more group.
+    pub(crate) fn join(&mut self, gid: u32) {
+        if !self.additional_gids.contains(&gid) {
+            self.additional_gids.push(gid);
+        }
+    }
+}
+
+fn group_id(wanted: &Wanted<'_>, group: &str) -> Result<u32> {
     match (group_lines(group).find(|line| wanted.is(line.name, line.gid)), wanted) {
         (Some(line), _) => Ok(line.gid),
         (None, Wanted::Id(gid)) => Ok(*gid),

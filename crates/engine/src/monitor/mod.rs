@@ -16,13 +16,14 @@ mod log;
 mod relay;
 mod streams;
 
+use crate::cgroups;
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
 use api::attach::FromMonitor;
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::Spec;
 use relay::Relay;
-use runtime::{Host, Launch};
+use runtime::{Event, Host, Launch};
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::path::{Path, PathBuf};
@@ -84,14 +85,12 @@ fn supervise(dir: &Path, root: OwnedFd, relay: &mut Relay) -> (Result<u8>, Optio
         Err(error) => return (Err(error), None),
     };
     let outcome = run(dir, root, relay, &record, &host);
-    let cleaned = match &host.cgroup {
-        Some(base) => runtime::cgroup::remove(base, &record.id),
-        None => Ok(()),
-    };
+    let oom_killed = cgroups::oom_kills(dir, &record.id, &host) > 0;
+    let cleaned = cgroups::remove(dir, &record.id, &host);
     let settled = if record.request.remove {
         crate::remove::discard(dir, &record, true).map(Some)
     } else {
-        record::replace(&dir.join(file::STATUS), &last_status(&outcome)).map(|()| None)
+        record::replace(&dir.join(file::STATUS), &last_status(&outcome, oom_killed)).map(|()| None)
     };
     // The first failure in time is the one to tell.
     match (outcome.and_then(|ended| cleaned.map(|()| ended.code)), settled) {
@@ -115,10 +114,12 @@ struct Ended {
 }
 
 fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Host) -> Result<Ended> {
-    let spec: Spec = record::read(&dir.join(file::SPEC))?
+    let mut spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
-    let plan = runtime::compile(&spec, &setting(dir, host))?;
-    let cgroup = host.cgroup.as_deref().map(|base| runtime::cgroup::create(base, &record.id)).transpose()?;
+    crate::joins::add(&mut spec, &record.request, dir)?;
+    let wanted = cgroups::plan(&spec, &record.id, host)?;
+    let plan = runtime::compile(&spec, &setting(dir, host, &wanted.places()))?;
+    let cgroup = wanted.make(dir, &record.id)?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let running = {
         let stdio = ends.as_ref().map(PayloadEnds::as_array);
@@ -127,18 +128,22 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
             Launch {
                 root: root.as_fd(),
                 stdio,
-                cgroup: cgroup.as_ref().map(AsFd::as_fd),
-                task_files: &[],
+                cgroup: cgroup.v2_fd(),
+                task_files: cgroup.task_files(),
                 launchers: None,
                 start: None,
                 agent: None,
                 hook_input: None,
-                attend: &mut runtime::attend_nothing,
+                attend: &mut |event| match event {
+                    Event::Born(pid, _) => cgroup.born(dir, pid),
+                    Event::Mounted(_) => Ok(()),
+                },
             },
         )?
     };
     // Our copies would keep the pipes open and the root mounted after the payload's end.
-    drop((ends, root, cgroup, plan, spec));
+    cgroup.keep();
+    drop((ends, root, plan, spec));
     let started = record::now();
     let status = Status {
         version: record::VERSION,
@@ -165,12 +170,13 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
 
 /// What the plan of a monitor's payload depends on besides its spec. A cgroup namespace of its own shows the container's
 /// cgroup.
-fn setting<'a>(dir: &'a Path, host: &'a Host) -> runtime::Setting<'a> {
-    runtime::Setting { dies_with_launcher: true, ..runtime::Setting::plain(host, dir, dir) }
+fn setting<'a>(dir: &'a Path, host: &'a Host, cgroups: &'a cgroups::Places) -> runtime::Setting<'a> {
+    let (cgroups, stops_at_birth) = (cgroups.places.as_slice(), cgroups.around);
+    runtime::Setting { dies_with_launcher: true, cgroups, stops_at_birth, ..runtime::Setting::plain(host, dir, dir) }
 }
 
 /// What is written down of an end, or of a start that failed.
-fn last_status(outcome: &Result<Ended>) -> Status {
+fn last_status(outcome: &Result<Ended>, oom_killed: bool) -> Status {
     match outcome {
         Ok(ended) => Status {
             version: record::VERSION,
@@ -179,10 +185,12 @@ fn last_status(outcome: &Result<Ended>) -> Status {
             exit_code: Some(ended.code),
             error: ended.log_failure.as_ref().map_or(String::new(), Error::to_string),
             pid: None,
+            oom_killed,
         },
         Err(error) => Status {
             version: record::VERSION,
             error: error.to_string(),
+            oom_killed,
             // As Docker: 128 for a start that failed for any other reason than the command.
             exit_code: Some(match error.kind {
                 Kind::CommandNotFound => 127,

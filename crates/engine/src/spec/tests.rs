@@ -28,6 +28,12 @@ fn root() -> ResolvedUser {
     ResolvedUser { uid: 0, gid: 0, additional_gids: vec![0, 10], home: "/root".into() }
 }
 
+static NO_DISKS: &Disks = &Disks::new();
+
+fn filter() -> Option<RawJson> {
+    Some(RawJson::from_text(r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#).unwrap())
+}
+
 fn rootful<'a>(user: &'a ResolvedUser, volumes: &'a [Placed]) -> Facts<'a> {
     Facts {
         hostname: "0123456789ab",
@@ -37,12 +43,16 @@ fn rootful<'a>(user: &'a ResolvedUser, volumes: &'a [Placed]) -> Facts<'a> {
         cgroup2: true,
         user_namespace: false,
         tty_group: true,
+        devices: &[],
+        host_devices: &[],
+        disks: NO_DISKS,
+        cgroups_path: "",
     }
 }
 
 #[track_caller]
 fn check(name: &str, image: &ImageConfig, request: &Create, facts: &Facts<'_>) {
-    let spec = build(image, request, facts, r#"{"defaultAction":"SCMP_ACT_ALLOW"}"#).unwrap();
+    let spec = build(image, request, facts, filter()).unwrap();
     let text = serde_json::to_string_pretty(&spec).unwrap();
     golden(format!("src/spec/golden/{name}.json"), &format!("{text}\n"));
 }
@@ -101,7 +111,7 @@ fn the_users_mounts_replace_ours_and_deeper_ones_come_later() {
 #[test]
 fn the_hosts_dev_comes_with_all_that_is_in_it() {
     let volumes = [placed("/dev", "/dev/")];
-    let spec = build(&image(NGINX), &Create::default(), &rootful(&root(), &volumes), "{}").unwrap();
+    let spec = build(&image(NGINX), &Create::default(), &rootful(&root(), &volumes), None).unwrap();
     let targets: Vec<&str> = spec.mounts.iter().map(|mount| mount.destination.as_str()).collect();
     let files = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
     assert_eq!(targets, [&["/proc", "/sys", "/sys/fs/cgroup", "/dev/"][..], &files].concat());

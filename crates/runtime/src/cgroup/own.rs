@@ -6,6 +6,8 @@
 //! Only the v2 hierarchy is used, also where v1 controllers lie beside it: a container is started right into its
 //! cgroup (`CLONE_INTO_CGROUP`, kernel 5.7) and killed through it (`cgroup.kill`, 5.14).
 
+use super::paths::Paths;
+use super::place::{Place, Version};
 use error::{Result, ResultExt};
 use rustix::fd::OwnedFd;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -53,6 +55,22 @@ fn may_write(dir: &Path) -> bool {
 /// The cgroup of the container `id` under `base` ([`Host::cgroup`](crate::Host)).
 pub fn path(base: &Path, id: &str) -> PathBuf {
     base.join(OURS).join(id)
+}
+
+/// The same cgroup, for whoever looks into it, freezes or kills it.
+pub fn own_paths(base: &Path, id: &str) -> Paths {
+    let dir = Path::new(OURS).join(id);
+    let text = std::fs::read_to_string(base.join(&dir).join("cgroup.controllers")).unwrap_or_default();
+    // Without any, and so is one that is gone.
+    let controllers = text.split_whitespace().map(str::to_owned).collect();
+    let place = Place { version: Version::V2, controllers, mount: base.to_owned(), dir };
+    Paths { places: vec![place], systemd_unit: None }
+}
+
+/// Where `base` lies in the hierarchy, as `linux.cgroupsPath` counts: `/` is its top.
+pub fn below_mount(base: &Path) -> Option<PathBuf> {
+    let mount = mount_point()?;
+    base.strip_prefix(mount).ok().map(|below| Path::new("/").join(below))
 }
 
 /// Makes the cgroup and opens it.
