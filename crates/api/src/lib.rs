@@ -6,6 +6,7 @@
 pub mod attach;
 mod containers;
 mod images;
+pub mod inspect;
 mod limits;
 mod rights;
 mod sharing;

@@ -6,6 +6,8 @@ use error::Kind;
 pub(crate) const SUCCESS: u8 = 0;
 /// A command failed.
 pub(crate) const FAILURE: u8 = 1;
+/// `--format` of a document is no template.
+pub(crate) const BAD_TEMPLATE: u8 = 64;
 /// `run` failed before the payload ran; a flag is unknown.
 pub(crate) const OURS: u8 = 125;
 /// The payload was found but cannot be executed.

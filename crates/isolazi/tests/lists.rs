@@ -24,7 +24,14 @@ fn images_come_are_listed_and_go() {
     let id = isolazi.run(&["image", "ls", "-q", "--no-trunc"]).ok();
     assert!(id.starts_with("sha256:") && id.len() == 72, "{id}");
     assert_eq!(isolazi.run(&["images", "-q", "nginx"]).ok(), "");
-    isolazi.run(&["images", "--format", "{{.Nope}}"]).fails(1, "Error: invalid format: unknown field `.Nope`\n");
+    isolazi.run(&["images", "--format", "{{.Nope}}"]).fails(
+        1,
+        "Error: template parsing error: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type row\n\
+         Hint: the fields are CreatedAt, CreatedSince, Digest, ID, Platform, Repository, Size, Tag\n",
+    );
+    isolazi
+        .run(&["images", "--format", "{{.ID"])
+        .fails(1, "Error: template parsing error: template: :1: unclosed action\n");
 
     let removed = isolazi.run(&["rmi", &image]).ok();
     assert!(
@@ -97,6 +104,9 @@ fn both_spellings_help_and_wrong_words() {
     isolazi.run(&["--nope", "ps"]).fails(125, "Error: unknown flag: --nope\n\nSee 'isolazi --help'.\n");
     assert!(isolazi.run(&["--version"]).ok().starts_with("isolazi version "));
     assert!(isolazi.run(&["version", "-f", "{{.Client.Os}}/{{.Client.Arch}}"]).ok().starts_with("linux/"));
+    isolazi
+        .run(&["version", "-f", "{{.Client"])
+        .fails(64, "Error: template parsing error: template: :1: unclosed action\n");
     let json = isolazi.run(&["version", "--format", "json"]).ok();
     assert!(serde_json::from_str::<serde_json::Value>(&json).unwrap()["Client"]["Version"].is_string());
     assert!(isolazi.run(&["completion", "bash"]).ok().contains("complete -F _isolazi"));

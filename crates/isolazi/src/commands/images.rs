@@ -12,7 +12,6 @@ use error::Result;
 use filter::Filters;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 use std::collections::BTreeMap;
 
 mod filter;
@@ -105,10 +104,7 @@ fn row(image: &ImageSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) ->
         ("Size", human::size(image.size)),
         ("Tag", or(&image.tag, NONE)),
     ];
-    Row {
-        fields: fields.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect(),
-        labels: BTreeMap::new(),
-    }
+    Row { fields: fields.into_iter().map(|(name, value)| (name, value.into())).collect(), labels: BTreeMap::new() }
 }
 
 #[cfg(test)]

@@ -1,15 +1,16 @@
 //! `isolazi info`: this machine and what is on it.
 
 use crate::args::{one, text};
+use crate::commands::template_of;
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::human;
-use crate::screen::template::Format;
+use crate::screen::template;
 use crate::verbs::{Arity, Verb};
 use api::Info;
 use clap::{Arg, ArgMatches};
 use error::Result;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 use std::fmt::Write;
 
 pub(crate) const VERB: Verb = Verb {
@@ -29,38 +30,62 @@ fn flags() -> Vec<Arg> {
 }
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
-    let format = one(matches, "format").filter(|format| !format.is_empty()).map(Format::parse).transpose()?;
+    let format = match template_of(door, one(matches, "format")) {
+        Ok(format) => format,
+        Err(code) => return Ok(code),
+    };
     let info = door.engine(As::Caller)?.info()?;
     match format {
-        Some(format) => door.console.line(&format.one(fields(&info))?),
+        Some(format) => door.console.line(&format.fill(&template::of(&Fields::new(&info)))?),
         None => door.console.out(table(&info)),
     }
     Ok(exit::SUCCESS)
 }
 
-/// By Docker's names, as far as they mean something here.
-fn fields(info: &Info) -> Map<String, Value> {
-    let value = json!({
-        "Architecture": info.architecture,
-        "CgroupVersion": info.cgroup,
-        "Containers": info.containers,
-        "ContainersRunning": info.running,
-        "ContainersStopped": info.containers.saturating_sub(info.running),
-        "DockerRootDir": info.data_root.to_string_lossy(),
-        "Driver": "overlay",
-        "Images": info.images,
-        "KernelVersion": info.kernel,
-        "MemTotal": info.memory_bytes,
-        "NCPU": info.cpus,
-        "OSType": "linux",
-        "OperatingSystem": info.operating_system,
-        "Rootless": info.rootless,
-        "SecurityOptions": info.security,
-        "ServerVersion": env!("CARGO_PKG_VERSION"),
-    });
-    match value {
-        Value::Object(fields) => fields,
-        _ => Map::new(),
+/// What a template sees, by Docker's names, as far as they mean something here.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase", rename = "info")]
+struct Fields<'a> {
+    containers: usize,
+    containers_running: usize,
+    containers_stopped: usize,
+    images: usize,
+    driver: &'static str,
+    cgroup_version: &'a str,
+    kernel_version: &'a str,
+    operating_system: &'a str,
+    #[serde(rename = "OSType")]
+    os_type: &'static str,
+    architecture: &'a str,
+    #[serde(rename = "NCPU")]
+    cpus: usize,
+    mem_total: u64,
+    docker_root_dir: String,
+    server_version: &'static str,
+    security_options: &'a [String],
+    rootless: bool,
+}
+
+impl<'a> Fields<'a> {
+    fn new(info: &'a Info) -> Self {
+        Self {
+            containers: info.containers,
+            containers_running: info.running,
+            containers_stopped: info.containers.saturating_sub(info.running),
+            images: info.images,
+            driver: "overlay",
+            cgroup_version: &info.cgroup,
+            kernel_version: &info.kernel,
+            operating_system: &info.operating_system,
+            os_type: "linux",
+            architecture: &info.architecture,
+            cpus: info.cpus,
+            mem_total: info.memory_bytes,
+            docker_root_dir: info.data_root.to_string_lossy().into_owned(),
+            server_version: env!("CARGO_PKG_VERSION"),
+            security_options: &info.security,
+            rootless: info.rootless,
+        }
     }
 }
 
@@ -142,6 +167,14 @@ Engine:
             env!("CARGO_PKG_VERSION")
         );
         assert_eq!(table(&info), expected);
-        assert_eq!(Format::parse("{{.NCPU}} {{.OSType}}").unwrap().one(fields(&info)).unwrap(), "2 linux");
+        let filled = |format: &str| {
+            let fields = template::of(&Fields::new(&info));
+            template::Template::parse(format).and_then(|format| format.fill(&fields)).map_err(|e| e.to_string())
+        };
+        assert_eq!(filled("{{.NCPU}} {{.OSType}} {{join .SecurityOptions \",\"}}").unwrap(), "2 linux seccomp");
+        assert_eq!(
+            filled("{{.Nope}}").unwrap_err(),
+            "template parsing error: template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\""
+        );
     }
 }

@@ -14,7 +14,17 @@ pub(crate) mod run;
 pub(crate) mod version;
 
 use crate::door::Door;
+use crate::screen::template::Template;
 use error::Error;
+
+/// The template for a document, if one was given; the exit code when it is none.
+fn template_of(door: &mut Door, format: Option<&str>) -> Result<Option<Template>, u8> {
+    let format = format.filter(|format| !format.is_empty()).map(Template::parse);
+    format.transpose().map_err(|error| {
+        door.console.complain(&error);
+        crate::exit::BAD_TEMPLATE
+    })
+}
 
 /// Does it for each argument, goes on after a failure, and reports each: the exit code.
 fn each(door: &mut Door, arguments: Vec<String>, mut act: impl FnMut(&mut Door, &str) -> Result<(), Error>) -> u8 {

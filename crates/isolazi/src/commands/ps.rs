@@ -13,7 +13,6 @@ use clap::{Arg, ArgMatches};
 use error::{Error, Result};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use serde_json::Value;
 
 mod filter;
 
@@ -119,7 +118,7 @@ fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &Time
         ("Status", status(container, now)),
     ];
     Row {
-        fields: fields.into_iter().map(|(name, value)| (name.to_owned(), Value::from(value))).collect(),
+        fields: fields.into_iter().map(|(name, value)| (name, value.into())).collect(),
         labels: container.labels.clone(),
     }
 }

@@ -1,14 +1,15 @@
 //! `isolazi version`: what this program is.
 
 use crate::args::{one, text};
+use crate::commands::template_of;
 use crate::door::Door;
 use crate::exit::{self, Of};
-use crate::screen::template::Format;
+use crate::screen::template;
 use crate::verbs::{Arity, Verb};
 use clap::{Arg, ArgMatches};
 use error::Result;
 use oci::Platform;
-use serde_json::{Map, Value, json};
+use serde::Serialize;
 
 pub(crate) const VERB: Verb = Verb {
     name: "version",
@@ -35,12 +36,13 @@ fn flags() -> Vec<Arg> {
 }
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
-    match one(matches, "format") {
-        Some(format) if !format.is_empty() => {
-            let text = Format::parse(format)?.one(fields())?;
-            door.console.line(&text);
-        }
-        _ => door.console.out(table()),
+    let format = match template_of(door, one(matches, "format")) {
+        Ok(format) => format,
+        Err(code) => return Ok(code),
+    };
+    match format {
+        Some(format) => door.console.line(&format.fill(&template::of(&Versions::new()))?),
+        None => door.console.out(table()),
     }
     Ok(exit::SUCCESS)
 }
@@ -50,19 +52,41 @@ pub(crate) fn one_line() -> String {
     format!("isolazi version {}, build {}", env!("CARGO_PKG_VERSION"), COMMIT.unwrap_or("unknown"))
 }
 
-fn fields() -> Map<String, Value> {
-    let platform = Platform::of_this_machine();
-    let client = json!({
-        "Arch": platform.architecture,
-        "GitCommit": COMMIT.unwrap_or_default(),
-        "OciDistributionSpec": DISTRIBUTION_SPEC,
-        "OciImageSpec": IMAGE_SPEC,
-        "OciRuntimeSpec": RUNTIME_SPEC,
-        "Os": platform.os,
-        "Version": env!("CARGO_PKG_VERSION"),
-    });
-    // There is no daemon: what runs containers is this very program.
-    [("Client".to_owned(), client.clone()), ("Server".to_owned(), client)].into_iter().collect()
+/// What a template sees.
+#[derive(Serialize)]
+#[serde(rename_all = "PascalCase", rename = "version")]
+struct Versions {
+    client: Version,
+    server: Version,
+}
+
+#[derive(Clone, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "version")]
+struct Version {
+    version: &'static str,
+    git_commit: &'static str,
+    os: String,
+    arch: String,
+    oci_image_spec: &'static str,
+    oci_runtime_spec: &'static str,
+    oci_distribution_spec: &'static str,
+}
+
+impl Versions {
+    fn new() -> Self {
+        let platform = Platform::of_this_machine();
+        let client = Version {
+            version: env!("CARGO_PKG_VERSION"),
+            git_commit: COMMIT.unwrap_or_default(),
+            os: platform.os,
+            arch: platform.architecture,
+            oci_image_spec: IMAGE_SPEC,
+            oci_runtime_spec: RUNTIME_SPEC,
+            oci_distribution_spec: DISTRIBUTION_SPEC,
+        };
+        // There is no daemon: what runs containers is this very program.
+        Self { server: client.clone(), client }
+    }
 }
 
 fn table() -> String {
