@@ -12,12 +12,12 @@ pub struct Sharing {
     /// System V IPC, message queues, `/dev/shm`.
     #[serde(skip_serializing_if = "super::is_default")]
     pub ipc: Ipc,
-    /// Host name: the host's?
+    /// Host name.
     #[serde(skip_serializing_if = "super::is_default")]
-    pub host_uts: bool,
-    /// The visible root of the cgroups: the host's?
+    pub uts: Namespace,
+    /// The visible root of the cgroups.
     #[serde(skip_serializing_if = "super::is_default")]
-    pub host_cgroup: bool,
+    pub cgroup: Namespace,
     /// `--userns` as given; empty or `host`: the engine's own.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub user: String,

@@ -5,8 +5,8 @@ use crate::record::{self, Record, file};
 use crate::spec::{self, Facts, Placed};
 use crate::user::{self, ResolvedUser};
 use crate::volumes::Volumes;
-use crate::{Engine, cgroups, devices, etc, joins, names};
-use api::{Create, Network, PullEvent, PullPolicy, Volume, VolumeSource};
+use crate::{Engine, cgroups, devices, etc, joins, limits, names};
+use api::{Create, Namespace, Network, PullEvent, PullPolicy, Remove, Volume, VolumeSource};
 use error::{Error, Kind, Result, ResultExt};
 use image::Image;
 use oci::Reference;
@@ -37,10 +37,12 @@ pub(crate) fn create(
     progress: &(dyn Fn(PullEvent) + Sync),
     cancel: &AtomicBool,
 ) -> Result<Created> {
+    limits::check(&request.limits, limits::For::Create)?;
     let request = &*joins::settle(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
     let command = spec::command(&image.config, request)?;
     let id = names::new_id()?;
+    replace(engine, request)?;
     // Reserved before anything is made; given back when what follows fails.
     let name = engine.names.reserve(request.name.as_deref(), &id)?;
     let draft = Draft::begin(&engine.containers.dir, &id)?;
@@ -186,9 +188,16 @@ fn resolve_user(root: &OwnedFd, user: &str, request: &Create) -> Result<Resolved
     Ok(resolved)
 }
 
-/// Host name inside. With the host's namespace it is the host's.
+/// `--replace`: a container that has the name already goes.
+fn replace(engine: &Engine, request: &Create) -> Result<()> {
+    let Some(name) = request.name.as_deref().filter(|_| request.replace) else { return Ok(()) };
+    let Some(container) = engine.names.lookup(name)? else { return Ok(()) };
+    crate::remove::remove(engine, &Remove { container, force: true, volumes: false })
+}
+
+/// Host name inside. With the host's namespace it is the host's; with another container's, that is in the request.
 fn hostname(request: &Create, id: &str) -> String {
-    if request.sharing.host_uts {
+    if request.sharing.uts == Namespace::Host {
         return rustix::system::uname().nodename().to_string_lossy().into_owned();
     }
     request.hostname.clone().unwrap_or_else(|| id[..12].to_owned())

@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use crate::containers::{Container, Containers};
-use api::{Create, Ipc, Namespace, State};
+use api::{Create, Ipc, Namespace, Sharing, State};
 use error::{Error, Kind, Result};
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use std::borrow::Cow;
@@ -11,23 +11,34 @@ use std::path::Path;
 /// The request with ids in place of names: a name may be another container's by the next start.
 pub(crate) fn settle<'a>(engine: &Engine, request: &'a Create) -> Result<Cow<'a, Create>> {
     let sharing = &request.sharing;
-    if !matches!(sharing.pid, Namespace::Container(_)) && !matches!(sharing.ipc, Ipc::Container(_)) {
+    let is_joined = |namespace: &Namespace| matches!(namespace, Namespace::Container(_));
+    if ![&sharing.pid, &sharing.uts, &sharing.cgroup].into_iter().any(is_joined)
+        && !matches!(sharing.ipc, Ipc::Container(_))
+    {
         return Ok(Cow::Borrowed(request));
     }
     if engine.host()?.user_namespace {
-        let message = "can't share namespaces of another container: each container of an ordinary user has a user namespace of its own";
+        let message = "can't share namespaces of another container: each container of an ordinary user has a user \
+                       namespace of its own";
         return Err(Error::new(Kind::Unsupported, message));
     }
     let find = |wanted: &str| match engine.containers.find(&engine.names, wanted)? {
-        Some(container) => Ok(container),
+        Some(container) => Ok(container.record),
         None => Err(Error::not_found(format!("No such container: {wanted}"))),
     };
     let mut settled = request.clone();
-    if let Namespace::Container(wanted) = &sharing.pid {
-        settled.sharing.pid = Namespace::Container(find(wanted)?.record.id);
+    for namespace in [&mut settled.sharing.pid, &mut settled.sharing.cgroup] {
+        if let Namespace::Container(wanted) = namespace {
+            *wanted = find(wanted)?.id;
+        }
     }
-    if let Ipc::Container(wanted) = &sharing.ipc {
-        let donor = find(wanted)?.record;
+    if let Namespace::Container(wanted) = &mut settled.sharing.uts {
+        let donor = find(wanted)?;
+        settled.hostname = donor.request.hostname.or_else(|| Some(donor.id[..12].to_owned()));
+        *wanted = donor.id;
+    }
+    if let Ipc::Container(wanted) = &mut settled.sharing.ipc {
+        let donor = find(wanted)?;
         if !matches!(donor.request.sharing.ipc, Ipc::Shareable | Ipc::Host | Ipc::Container(_)) {
             let message = format!(
                 "can't join IPC of container {}: non-shareable IPC (hint: use IpcMode:shareable for the donor container)",
@@ -35,7 +46,7 @@ pub(crate) fn settle<'a>(engine: &Engine, request: &'a Create) -> Result<Cow<'a,
             );
             return Err(Error::invalid(message));
         }
-        settled.sharing.ipc = Ipc::Container(donor.id);
+        *wanted = donor.id;
     }
     Ok(Cow::Owned(settled))
 }
@@ -47,8 +58,13 @@ pub(crate) fn add(spec: &mut Spec, request: &Create, dir: &Path) -> Result<()> {
         Ok::<_, Error>(oci::runtime::Namespace { kind, path })
     };
     let mut joined = Vec::new();
-    if let Namespace::Container(id) = &request.sharing.pid {
-        joined.push(join(id, NamespaceKind::Pid, "pid")?);
+    let Sharing { pid, uts, cgroup, .. } = &request.sharing;
+    let kinds =
+        [(pid, NamespaceKind::Pid, "pid"), (uts, NamespaceKind::Uts, "uts"), (cgroup, NamespaceKind::Cgroup, "cgroup")];
+    for (namespace, kind, name) in kinds {
+        if let Namespace::Container(id) = namespace {
+            joined.push(join(id, kind, name)?);
+        }
     }
     if let Ipc::Container(id) = &request.sharing.ipc {
         joined.push(join(id, NamespaceKind::Ipc, "ipc")?);

@@ -14,6 +14,7 @@ mod hello;
 mod images;
 mod info;
 mod joins;
+mod limits;
 mod logs;
 mod monitor;
 mod names;

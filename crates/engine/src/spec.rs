@@ -6,7 +6,7 @@ mod namespaces;
 pub(crate) mod rights;
 
 use crate::devices::Found;
-use api::Create;
+use api::{Create, Namespace};
 use error::{Error, Result};
 use limits::Disks;
 use oci::ImageConfig;
@@ -86,11 +86,13 @@ pub(crate) fn build(
     seccomp: Option<RawJson>,
 ) -> Result<Spec> {
     let (masked_paths, readonly_paths) = rights::hidden(request);
+    // A name would be given to all who share the namespace.
+    let has_own_names = request.sharing.uts == Namespace::Private;
     Ok(Spec {
         process: Some(process(image, request, facts)?),
         root: Some(Root { path: ROOT_PATH.into(), readonly: request.read_only }),
-        hostname: if request.sharing.host_uts { String::new() } else { facts.hostname.to_owned() },
-        domainname: request.domainname.clone().unwrap_or_default(),
+        hostname: if has_own_names { facts.hostname.to_owned() } else { String::new() },
+        domainname: request.domainname.clone().filter(|_| has_own_names).unwrap_or_default(),
         mounts: mounts::compile(request, facts),
         annotations: request.annotations.clone(),
         linux: Some(Linux {

@@ -30,6 +30,26 @@ pub(crate) fn list(name: &'static str, value: &'static str, help: &'static str) 
     text(name, value, help).action(ArgAction::Append)
 }
 
+/// `--name VALUE`, where a value that `parse` refuses is a wrong flag, in its words.
+pub(crate) fn parsed<T: Clone + Send + Sync + 'static>(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+) -> Arg {
+    text(name, value, help).value_parser(parse)
+}
+
+/// The same, as often as wanted.
+pub(crate) fn listed<T: Clone + Send + Sync + 'static>(
+    name: &'static str,
+    value: &'static str,
+    help: &'static str,
+    parse: fn(&str) -> Result<T, String>,
+) -> Arg {
+    list(name, value, help).value_parser(parse)
+}
+
 /// A command with the manners that all share. `usage` is what follows the command's name.
 pub(crate) fn command(name: &'static str, about: &'static str, flags: Vec<Arg>) -> Command {
     let help = Arg::new("help").long("help").help("Print this help").action(ArgAction::SetTrue);
@@ -75,6 +95,11 @@ pub(crate) fn is_on(matches: &ArgMatches, name: &str) -> bool {
 /// A single value.
 pub(crate) fn one<'a>(matches: &'a ArgMatches, name: &str) -> Option<&'a str> {
     matches.get_one::<String>(name).map(String::as_str)
+}
+
+/// The value of a [`parsed`] flag.
+pub(crate) fn value<T: Clone + Send + Sync + 'static>(matches: &ArgMatches, name: &str) -> Option<T> {
+    matches.get_one::<T>(name).cloned()
 }
 
 /// All values in the order given.

@@ -67,7 +67,7 @@ fn call(verb: &'static Verb, words: Vec<OsString>, globals: Globals, mut console
     let path = format!("isolazi {}", verb.name);
     let matches = match verb.command().try_get_matches_from(words) {
         Ok(matches) => matches,
-        Err(error) => return report(&mut console, &usage::of_flags(&error, &path)),
+        Err(error) => return report(&mut console, &usage::of_flags(&error, &path, &verb.command())),
     };
     if matches.get_flag("help") {
         console.out(help::of_verb(verb, help::width()));
@@ -126,7 +126,8 @@ fn take_globals(arguments: Vec<OsString>) -> Result<(Globals, Vec<OsString>), Mi
     flags.push(switch("version", "Print version information and quit").short('v'));
     let command = args::command("isolazi", "", flags)
         .mut_arg(args::REST, |rest| rest.trailing_var_arg(true).value_parser(clap::value_parser!(OsString)));
-    let mut matches = command.try_get_matches_from(arguments).map_err(|error| usage::of_flags(&error, "isolazi"))?;
+    let matches = command.clone().try_get_matches_from(arguments);
+    let mut matches = matches.map_err(|error| usage::of_flags(&error, "isolazi", &command))?;
     let globals = Globals {
         root: args::one(&matches, "root").map(PathBuf::from),
         config: args::one(&matches, "config").map(PathBuf::from),

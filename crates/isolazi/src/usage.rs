@@ -2,6 +2,7 @@
 
 use crate::exit;
 use crate::verbs::{Arity, Verb};
+use clap::Command;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 /// A command line that cannot be meant.
@@ -14,7 +15,7 @@ pub(crate) struct Misuse {
 }
 
 /// What clap found wrong with the arguments of a command; `path` is how it is called: `isolazi run`.
-pub(crate) fn of_flags(error: &clap::Error, path: &str) -> Misuse {
+pub(crate) fn of_flags(error: &clap::Error, path: &str, command: &Command) -> Misuse {
     let context = |kind| match error.get(kind) {
         Some(ContextValue::String(text)) => text.as_str(),
         Some(ContextValue::Strings(texts)) => texts.first().map_or("", String::as_str),
@@ -34,6 +35,10 @@ pub(crate) fn of_flags(error: &clap::Error, path: &str) -> Misuse {
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => {
             let why = std::error::Error::source(error).map_or_else(String::new, |cause| format!(": {cause}"));
+            // As pflag shows it: with the short name first.
+            let is_it = |arg: &&clap::Arg| arg.get_long().is_some_and(|long| flag.strip_prefix("--") == Some(long));
+            let short = command.get_arguments().find(is_it).and_then(clap::Arg::get_short);
+            let flag = short.map_or_else(|| flag.to_owned(), |short| format!("-{short}, {flag}"));
             format!("invalid argument \"{}\" for \"{flag}\" flag{why}", value.escape_debug())
         }
         ErrorKind::InvalidUtf8 => "an argument is not valid UTF-8".to_owned(),
@@ -109,7 +114,7 @@ mod tests {
     fn misuse(arguments: &[&str]) -> String {
         let verb = crate::verbs::find("run").unwrap();
         let error = verb.command().try_get_matches_from(arguments).unwrap_err();
-        let misuse = of_flags(&error, "isolazi run");
+        let misuse = of_flags(&error, "isolazi run", &verb.command());
         assert_eq!(misuse.code, 125);
         misuse.text
     }
@@ -124,7 +129,12 @@ mod tests {
             (&["-iz", "alpine"], "unknown shorthand flag: 'z' in -z"),
             (&["--name"], "flag needs an argument: --name"),
             (&["-e"], "flag needs an argument: --env"),
-            (&["-t=maybe", "alpine"], "invalid argument \"maybe\" for \"--tty\" flag: expected true or false"),
+            (&["-m", "64q", "alpine"], "invalid argument \"64q\" for \"-m, --memory\" flag: invalid suffix: 'q'"),
+            (
+                &["--cpus=x", "alpine"],
+                "invalid argument \"x\" for \"--cpus\" flag: failed to parse x as a rational number",
+            ),
+            (&["-t=maybe", "alpine"], "invalid argument \"maybe\" for \"-t, --tty\" flag: expected true or false"),
         ] {
             let expected = format!("Error: {complaint}\n\nSee 'isolazi run --help'.\n");
             assert_eq!(misuse(arguments), expected, "{arguments:?}");

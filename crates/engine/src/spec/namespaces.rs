@@ -12,9 +12,9 @@ pub(super) fn new(request: &Create) -> Vec<Namespace> {
     let wanted = [
         (Mount, true),
         (Pid, sharing.pid == api::Namespace::Private),
-        (Uts, !sharing.host_uts),
+        (Uts, sharing.uts == api::Namespace::Private),
         (IpcKind, own_ipc),
-        (Cgroup, !sharing.host_cgroup),
+        (Cgroup, sharing.cgroup == api::Namespace::Private),
         (Net, request.network == Network::None),
     ];
     let own = wanted.into_iter().filter(|(_, own)| *own);

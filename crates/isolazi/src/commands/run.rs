@@ -3,7 +3,7 @@
 use crate::args::rest;
 use crate::attach::detach_keys::DetachKeys;
 use crate::attach::{self, Manner, terminal};
-use crate::commands::create;
+use crate::commands::create::{self, IdFile};
 use crate::container::{Wish, flags, wish};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
@@ -37,8 +37,10 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
         return Ok(exit::FAILURE);
     }
     let cancel = door.cancel_flag()?;
+    let id_file = IdFile::begin(create.id_file.as_deref())?;
     let engine = door.engine(As::Root)?;
     let (id, session) = create::showing_pull(&wish, |progress| engine.run(create, progress, cancel))?;
+    id_file.write(&id)?;
     let name = create.name.as_deref().unwrap_or(&id);
     if detach {
         attach::detach(&session.socket, name)?;

@@ -1,31 +1,81 @@
 //! The flags of `run` and `create`, a plain list in the order of the help.
 
-use crate::args::{list, switch, text};
-use clap::Arg;
+use super::number::{bytes, integer};
+use super::{kernel, limits, names, rights, sharing};
+use crate::args::{list, parsed, switch, text};
+use clap::{Arg, ArgAction};
 
 /// What describes the container.
 pub(crate) fn of_container() -> Vec<Arg> {
+    let mut flags = of_payload();
+    flags.extend(rights::flags());
+    flags.extend(sharing::flags());
+    flags.extend(names::flags());
+    flags.extend(kernel::flags());
+    flags.extend(limits::changeable());
+    flags.extend(limits::fixed());
+    flags.extend(ignored());
+    flags
+}
+
+fn of_payload() -> Vec<Arg> {
     vec![
+        list("annotation", "list", "Add an annotation to the container (passed through to the OCI spec)"),
+        text("cgroup-parent", "string", "Parent cgroup for the container"),
+        text("cidfile", "string", "Write the container ID to the file"),
+        text("domainname", "string", "Container NIS domain name"),
         list("env", "list", "Set environment variables (KEY=value; a bare KEY takes the caller's value)").short('e'),
         list("env-file", "list", "Read in a file of environment variables"),
+        switch("env-host", "Take over all variables of the caller"),
         text("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
+        text("gpus", "string", "GPU devices to add to the container (there is no driver for them yet)"),
         text("hostname", "string", "Container host name").short('h'),
         switch("interactive", "Keep STDIN open even if not attached").short('i'),
         list("label", "list", "Set meta data on a container").short('l'),
+        list("label-file", "list", "Read in a file of labels"),
         text("name", "string", "Assign a name to the container"),
         text("network", "network", "Connect the container to a network (host, none)").visible_alias("net"),
+        parsed("oom-score-adj", "int", "The greater, the sooner killed for want of memory (-1000 to 1000)", integer),
         text("platform", "string", "Use the image for this platform (os/architecture[/variant])"),
         text("pull", "string", "Pull image before running (always, missing, never; default missing)"),
         switch("quiet", "Suppress the pull output").short('q'),
         switch("read-only", "Mount the container's root filesystem as read only"),
+        switch("replace", "Take the place of a container of the same name"),
         switch("rm", "Automatically remove the container when it exits"),
+        parsed("shm-size", "bytes", "Size of /dev/shm", bytes),
         text("stop-signal", "string", "Signal to stop the container"),
+        parsed("stop-timeout", "int", "Seconds to wait for the end after that signal (-1 for ever)", integer),
+        list("storage-opt", "list", "Storage driver options for the container (there are none)"),
+        parsed("timeout", "int", "Seconds after which the container is killed (0 for never)", integer),
         list("tmpfs", "list", "Mount a tmpfs directory"),
         switch("tty", "Allocate a pseudo-TTY").short('t'),
         text("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
         list("volume", "list", "Bind mount a volume ([SRC:]DST[:OPTIONS])").short('v'),
         text("workdir", "string", "Working directory inside the container").short('w').visible_alias("cwd"),
     ]
+}
+
+/// What Docker takes and nothing comes of here, as on every Linux: limits of Windows and of kernels long gone, notaries.
+fn ignored() -> Vec<Arg> {
+    let valued = |name| text(name, "string", "Accepted for Docker's sake").action(ArgAction::Append).hide(true);
+    let mut flags = vec![switch("disable-content-trust", "Accepted for Docker's sake").hide(true)];
+    flags.extend(
+        [
+            "blkio-weight-device",
+            "cpu-count",
+            "cpu-percent",
+            "cpu-rt-period",
+            "cpu-rt-runtime",
+            "io-maxbandwidth",
+            "io-maxiops",
+            "isolation",
+            "kernel-memory",
+            "link-local-ip",
+            "volume-driver",
+        ]
+        .map(valued),
+    );
+    flags
 }
 
 /// What only `run` knows: how this terminal takes part.

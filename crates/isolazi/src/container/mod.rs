@@ -3,7 +3,13 @@
 
 mod env;
 pub(crate) mod flags;
+mod kernel;
+pub(crate) mod limits;
+mod names;
+mod number;
 mod request;
+mod rights;
+mod sharing;
 #[cfg(test)]
 mod tests;
 mod tmpfs;

@@ -1,10 +1,10 @@
 //! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
 
-use super::{env, tmpfs, volume};
-use crate::args::{all, is_given, is_on, one};
-use api::{Create, Network, PullPolicy};
+use super::{env, kernel, limits, names, rights, sharing, tmpfs, volume};
+use crate::args::{all, is_given, is_on, one, value};
+use api::{Create, Namespace, Network, PullPolicy};
 use clap::ArgMatches;
-use error::{Error, Result, ResultExt};
+use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
 use oci::signals::Signal;
 use std::collections::BTreeMap;
@@ -15,6 +15,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Caller<'a> {
     /// An environment variable.
     pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// All of them, as `KEY=value`.
+    pub variables: &'a dyn Fn() -> Vec<String>,
     /// The content of a file.
     pub read: &'a dyn Fn(&Path) -> io::Result<Vec<u8>>,
     /// The working directory.
@@ -81,10 +83,26 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         platform: platform(matches, caller.env)?,
         pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
-        labels: labels(all(matches, "label"))?,
+        labels: labels(matches, caller)?,
         console_size: caller.window.filter(|_| tty),
-        ..Create::default()
+        limits: limits::all_of(matches)?,
+        rights: rights::parse(matches, caller)?,
+        sharing: sharing::parse(matches)?,
+        names: names::parse(matches),
+        ulimits: kernel::ulimits(matches),
+        sysctls: kernel::sysctls(matches),
+        shm_size: value::<i64>(matches, "shm-size").and_then(|bytes| u64::try_from(bytes).ok()).filter(|b| *b != 0),
+        oom_score_adj: value(matches, "oom-score-adj").map(oom_score).transpose()?,
+        domainname: one(matches, "domainname").map(str::to_owned),
+        cgroup_parent: one(matches, "cgroup-parent").filter(|parent| !parent.is_empty()).map(str::to_owned),
+        annotations: all(matches, "annotation").map(annotation).collect::<Result<_>>()?,
+        exposed_ports: names::exposed(matches)?,
+        stop_timeout_s: value(matches, "stop-timeout"),
+        time_limit_s: value(matches, "timeout").map(time_limit).transpose()?.filter(|seconds| *seconds != 0),
+        replace: is_on(matches, "replace"),
+        id_file: one(matches, "cidfile").map(PathBuf::from),
     };
+    check(matches, &create)?;
     one_mount_a_target(&create)?;
     Ok(Wish {
         create,
@@ -106,9 +124,9 @@ fn streams(matches: &ArgMatches, detach: bool, of_run: bool, terminals: Terminal
     (interactive.unwrap_or(false), tty.unwrap_or(false))
 }
 
-/// Files first, then flags: later ones win.
+/// The caller's own, then files, then flags: later ones win.
 fn variables(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<String>> {
-    let mut env = Vec::new();
+    let mut env = if is_on(matches, "env-host") { (caller.variables)() } else { Vec::new() };
     for path in all(matches, "env-file") {
         let content = (caller.read)(Path::new(path)).context(|| format!("can't read env file `{path}`"))?;
         env::push_file(&mut env, path, &content, caller.env)?;
@@ -122,6 +140,30 @@ fn variables(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<String>> {
 fn volumes(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<api::Volume>> {
     let places = volume::Places { directory: caller.directory, home: caller.home };
     all(matches, "volume").map(|text| volume::parse(text, &places)).collect()
+}
+
+/// What cannot be had, and what contradicts itself.
+fn check(matches: &ArgMatches, create: &Create) -> Result<()> {
+    if let Some(option) = all(matches, "storage-opt").next() {
+        let message = match option.split_once('=') {
+            Some(("size", _)) => {
+                "--storage-opt is supported only for overlay over xfs with 'pquota' mount option".to_owned()
+            }
+            _ => format!("invalid option for the overlay: {option}"),
+        };
+        return Err(Error::new(Kind::Unsupported, message).hint("the root grows as far as the disk has room"));
+    }
+    if one(matches, "gpus").is_some() {
+        let message = "could not select device driver \"\" with capabilities: [[gpu]]";
+        return Err(Error::new(Kind::Unsupported, message).hint("name the nodes: `--device /dev/…`"));
+    }
+    if create.sharing.uts != Namespace::Private && create.hostname.is_some() {
+        return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
+    }
+    if create.replace && create.name.is_none() {
+        return Err(Error::invalid("cannot replace container without --name being set"));
+    }
+    kernel::check(create)
 }
 
 fn one_mount_a_target(create: &Create) -> Result<()> {
@@ -191,15 +233,47 @@ fn stop_signal(text: &str) -> Result<u8> {
     Ok(u8::try_from(number).expect("signals have numbers from 1 to 64"))
 }
 
+/// Files first, then flags: later ones win.
+fn labels(matches: &ArgMatches, caller: &Caller<'_>) -> Result<BTreeMap<String, String>> {
+    let mut labels = BTreeMap::new();
+    for path in all(matches, "label-file") {
+        let content = (caller.read)(Path::new(path)).context(|| format!("can't read label file `{path}`"))?;
+        let text = String::from_utf8(content).map_err(|_| Error::invalid(format!("label file `{path}`: not UTF-8")))?;
+        let lines = text.lines().map(str::trim_start).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        for line in lines {
+            labels.extend([label(line)?]);
+        }
+    }
+    for text in all(matches, "label") {
+        labels.extend([label(text)?]);
+    }
+    Ok(labels)
+}
+
 /// `KEY=value`, or `KEY` alone for an empty value.
-fn labels<'a>(texts: impl Iterator<Item = &'a str>) -> Result<BTreeMap<String, String>> {
-    texts
-        .map(|text| {
-            let (key, value) = text.split_once('=').unwrap_or((text, ""));
-            if key.is_empty() {
-                return Err(Error::invalid(format!("invalid label '{text}': empty name")));
-            }
-            Ok((key.to_owned(), value.to_owned()))
-        })
-        .collect()
+fn label(text: &str) -> Result<(String, String)> {
+    let (key, value) = text.split_once('=').unwrap_or((text, ""));
+    if key.is_empty() {
+        return Err(Error::invalid(format!("invalid label '{text}': empty name")));
+    }
+    Ok((key.to_owned(), value.to_owned()))
+}
+
+/// `KEY=value`
+fn annotation(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(Error::invalid(format!("invalid annotation '{text}': it is KEY=VALUE"))),
+    }
+}
+
+fn oom_score(score: i64) -> Result<i32> {
+    match i32::try_from(score).ok().filter(|score| (-1000..=1000).contains(score)) {
+        Some(score) => Ok(score),
+        None => Err(Error::invalid(format!("Invalid value {score}, range for oom score adj is [-1000, 1000]"))),
+    }
+}
+
+fn time_limit(seconds: i64) -> Result<u64> {
+    u64::try_from(seconds).map_err(|_| Error::invalid(format!("invalid timeout {seconds}: it is a number of seconds")))
 }

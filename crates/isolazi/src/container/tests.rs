@@ -45,6 +45,86 @@ const LINES: &[&str] = &[
     "run -v data:/data -v ./here:/here -v /anonymous alpine",
     "run --name /web alpine",
     "run --stop-signal 9 alpine",
+    // Limits.
+    "run -m 64m --memory-swap 128m --memory-reservation 32m --memory-swappiness 10 --oom-kill-disable -c 512 \
+     --cpuset-cpus 0-1 --cpuset-mems 0 --pids-limit 10 --blkio-weight 500 --device-read-bps /dev/sda:1mb \
+     --device-write-bps /dev/sda:2mb --device-read-iops /dev/sda:3 --device-write-iops /dev/sda:4 alpine",
+    "run --cpus 1.5 alpine",
+    "run --cpu-period 50000 --cpu-quota 25000 alpine",
+    "run -m 0 --cpus 0 --pids-limit -1 --memory-swappiness -1 --cpu-shares 0 alpine",
+    "run -m64m -m=32m alpine",
+    "run -m 64q alpine",
+    "run --memory-swap -2 alpine",
+    "run --cpus a alpine",
+    "run -c x alpine",
+    "run --blkio-weight 70000 alpine",
+    "run --device-read-bps sda:1mb alpine",
+    "run --device-write-iops /dev/sda:1mb alpine",
+    // Rights.
+    "run --privileged alpine",
+    "run --cap-add NET_ADMIN --cap-add cap_sys_time --cap-drop ALL alpine",
+    "run --security-opt no-new-privileges --security-opt seccomp=unconfined --security-opt apparmor=x \
+     --security-opt label=disable --security-opt systempaths=unconfined alpine",
+    "run --security-opt no-new-privileges:false --security-opt seccomp:profile.json alpine",
+    "run --device /dev/fuse --device /dev/null:/dev/nil:r --device-cgroup-rule 'c 1:* rw' --group-add audio alpine",
+    "run --cap-add NOPE alpine",
+    "run --cap-drop CAP_NOPE alpine",
+    "run --security-opt foo alpine",
+    "run --security-opt foo=bar alpine",
+    "run --security-opt seccomp= alpine",
+    "run --security-opt seccomp=missing.json alpine",
+    "run --security-opt seccomp=vars alpine",
+    "run --device null alpine",
+    "run --device /dev/null:/dev/x:q alpine",
+    "run --device vendor.com/gpu=all alpine",
+    "run --device-cgroup-rule c alpine",
+    // Namespaces.
+    "run --pid host --ipc host --uts host --cgroupns host --userns host alpine",
+    "run --pid container:a --ipc container:b --uts container:c alpine",
+    "run --ipc shareable --cgroupns private alpine",
+    "run --ipc none --userns '' alpine",
+    "run --pid nope alpine",
+    "run --pid container: alpine",
+    "run --ipc nope alpine",
+    "run --uts nope alpine",
+    "run --uts host -h box alpine",
+    "run --cgroupns nope alpine",
+    "run --userns nope alpine",
+    "run --userns keep-id alpine",
+    // Names and ports.
+    "run --add-host db:10.0.0.7 --add-host six=[::1] --add-host gate:host-gateway --dns 9.9.9.9 --dns-search a.b \
+     --dns-opt ndots:2 --dns-option use-vc --domainname example.org --expose 80 --expose 8000-8002/udp alpine",
+    "run --add-host db alpine",
+    "run --add-host db:x alpine",
+    "run --dns x alpine",
+    "run --dns-search -x alpine",
+    "run --expose x alpine",
+    "run --expose 80:80 alpine",
+    "run --expose 9-8 alpine",
+    // Processes and kernel parameters.
+    "run --ulimit nofile=10:20 --ulimit core=-1 --ulimit core=0 --shm-size 1m --oom-score-adj -5 alpine",
+    "run --network none --sysctl net.core.somaxconn=10 --sysctl kernel.msgmax=8192 alpine",
+    "run --ulimit files=1 alpine",
+    "run --ulimit nofile=2:1 alpine",
+    "run --shm-size x alpine",
+    "run --oom-score-adj 1001 alpine",
+    "run --sysctl vm.swappiness=1 alpine",
+    "run --sysctl net.core.somaxconn=10 alpine",
+    "run --ipc host --sysctl kernel.msgmax=8192 alpine",
+    // The rest.
+    "run --annotation a=b --label-file notes -l a=2 --cidfile id --cgroup-parent /x --stop-timeout -1 --timeout 5 \
+     --replace --name w1 --env-host -e LANG=de alpine",
+    "run --annotation a alpine",
+    "run --label-file missing alpine",
+    "run --replace alpine",
+    "run --timeout -1 alpine",
+    "run --stop-timeout x alpine",
+    "run --storage-opt size=1G alpine",
+    "run --storage-opt foo=1 alpine",
+    "run --gpus all alpine",
+    "run --disable-content-trust --kernel-memory 1g --isolation default --cpu-count 1 --cpu-percent 1 --io-maxiops 1 \
+     --io-maxbandwidth 1 --link-local-ip 1.1.1.1 --volume-driver local --cpu-rt-period 1 --cpu-rt-runtime 1 \
+     --blkio-weight-device /dev/sda:100 alpine",
     // What is refused.
     "run --env-file missing alpine",
     "run --publish 80:80 alpine",
@@ -68,8 +148,11 @@ const LINES: &[&str] = &[
 fn caller(terminals: Terminals) -> Caller<'static> {
     Caller {
         env: &|name| (name == "HOME").then(|| "/home/me".to_owned()),
+        variables: &|| vec!["HOME=/home/me".to_owned(), "LANG=C".to_owned()],
         read: &|path| match path.to_str() {
             Some("vars") => Ok(b"# from a file\nA=file\nB=two words\nHOME\n".to_vec()),
+            Some("notes") => Ok(b"# from a file\n\na=1\n b\n".to_vec()),
+            Some("profile.json") => Ok(b"{ \"defaultAction\": \"SCMP_ACT_ALLOW\" }".to_vec()),
             _ => Err(std::io::Error::from_raw_os_error(2)),
         },
         directory: &|| Ok(PathBuf::from("/work/dir")),
@@ -104,7 +187,7 @@ fn parse(line: &str, terminals: Terminals) -> Result<Wish, String> {
     let matches = verb
         .command()
         .try_get_matches_from(&words[1..])
-        .map_err(|e| usage::of_flags(&e, &format!("isolazi {}", verb.name)).text)?;
+        .map_err(|e| usage::of_flags(&e, &format!("isolazi {}", verb.name), &verb.command()).text)?;
     if matches.get_flag("help") {
         return Err("help\n".to_owned());
     }
@@ -120,7 +203,7 @@ fn show(wish: &Wish) -> String {
         _ => unreachable!("a struct is an object"),
     };
     let (defaults, mut fields) = (value(&api::Create::default()), value(&wish.create));
-    fields.retain(|name, field| defaults[name] != *field);
+    fields.retain(|name, field| defaults.get(name) != Some(field));
     for (name, given) in [("quiet", wish.quiet), ("detach", wish.detach), ("no signals", !wish.forward_signals)] {
         if given {
             fields.insert(format!("({name})"), true.into());
