@@ -1,6 +1,6 @@
 //! Requests and answers about containers.
 
-use crate::{Limits, Rights, Sharing, is_default};
+use crate::{Limits, Logging, Rights, Sharing, is_default};
 use oci::Platform;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -51,6 +51,9 @@ pub struct Create {
     pub labels: BTreeMap<String, String>,
     /// Initial size of the terminal: rows, columns.
     pub console_size: Option<(u16, u16)>,
+    /// Where its output is kept.
+    #[serde(skip_serializing_if = "is_default")]
+    pub logging: Logging,
     /// What its cgroups hold it to.
     #[serde(skip_serializing_if = "is_default")]
     pub limits: Limits,
@@ -242,24 +245,48 @@ pub struct Remove {
     pub volumes: bool,
 }
 
-/// Which lines of a log.
+/// Which entries of a log.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Logs {
     /// Name, id or unambiguous prefix of an id.
     pub container: String,
     /// Go on while the container runs.
     pub follow: bool,
-    /// Only the last n lines.
+    /// Only the last n entries.
     pub tail: Option<u64>,
+    /// Only those of this time and later.
+    pub since: Option<String>,
+    /// Only those of this time and earlier.
+    pub until: Option<String>,
 }
 
-/// A piece of a log: one line, or part of a long one.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LogEntry {
-    /// The bytes, with their line break if they had one. (Docker's json-file writes them as a JSON string.)
-    pub log: String,
-    /// `stdout` or `stderr`.
-    pub stream: String,
-    /// RFC 3339 with nanoseconds, UTC.
-    pub time: String,
+/// Which stream a piece of output came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogStream {
+    /// Standard output, or a terminal.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// What a log tells, in order.
+#[derive(Debug, PartialEq, Eq)]
+pub enum LogPart<'a> {
+    /// One line, or a piece of a long one.
+    Entry {
+        /// Its bytes, with their line break if they had one.
+        text: &'a [u8],
+        /// Where it came from.
+        stream: LogStream,
+        /// RFC 3339 with nanoseconds, UTC.
+        time: &'a str,
+        /// What else is known of it: its tag.
+        attributes: &'a BTreeMap<String, String>,
+    },
+    /// All that was said so far has been told; what comes now is waited for.
+    CaughtUp,
+    /// Something that is no entry was passed over: so many bytes.
+    Damaged(usize),
+    /// Files were rotated away before they were read: entries may be missing here.
+    Gap,
 }

@@ -8,12 +8,14 @@ mod containers;
 mod images;
 pub mod inspect;
 mod limits;
+mod logging;
 mod rights;
 mod sharing;
 
 pub use containers::*;
 pub use images::*;
 pub use limits::*;
+pub use logging::*;
 pub use rights::*;
 pub use sharing::*;
 

@@ -9,6 +9,7 @@ mod cgroups;
 mod containers;
 mod create;
 mod devices;
+mod entry;
 mod etc;
 mod hello;
 mod images;
@@ -33,12 +34,13 @@ pub use monitor::main as monitor_main;
 pub use rootless::enter as enter_rootless;
 pub use start::Session;
 
-use api::{ContainerSummary, Create, Info, LogEntry, Logs, Paths, PullEvent, Remove, State};
+use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove, State};
 use containers::Containers;
 use error::Result;
 use names::Names;
 use runtime::Host;
 use snapshot::Flavour;
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::AtomicBool;
@@ -126,8 +128,8 @@ impl Engine {
         remove::sweep(self)
     }
 
-    /// Gives what a container said to `sink`, entry by entry.
-    pub fn logs(&self, request: &Logs, sink: &mut dyn FnMut(LogEntry) -> Result<()>) -> Result<()> {
+    /// Gives what a container said to `sink`, until it wants no more.
+    pub fn logs(&self, request: &Logs, sink: &mut dyn FnMut(LogPart<'_>) -> ControlFlow<()>) -> Result<()> {
         logs::logs(self, request, sink)
     }
 

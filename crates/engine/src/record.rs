@@ -9,7 +9,8 @@
 //!     cgroups.json            the names of its cgroups, if it has more than one; written before they are made
 //!     upper/ work/            what the container changed
 //!     hosts hostname resolv.conf
-//!     container.log           Docker's json-file lines; made by the first byte
+//!     container.log           Docker's json-file lines; made by the first byte (monitor/log/files.rs)
+//!     container.log.1 …       what was before it
 //! <data>/containers/new-<id>/     being made, locked by its maker; renamed when whole
 //! <data>/containers/gone-<id>/    being removed; gone-with-volumes-<id>/ together with its anonymous volumes
 //! ```
@@ -82,6 +83,13 @@ pub(crate) mod file {
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const HOSTNAME: &str = "hostname";
     pub(crate) const RESOLV_CONF: &str = "resolv.conf";
+
+    /// The name of an older file of a log; the greater the number, the older.
+    pub(crate) fn rotated(log: &std::path::Path, number: u32) -> std::path::PathBuf {
+        let mut name = log.as_os_str().to_owned();
+        name.push(format!(".{number}"));
+        name.into()
+    }
 }
 
 impl Record {

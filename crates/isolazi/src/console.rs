@@ -7,13 +7,15 @@ use error::{Error, Kind, Result};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
 
-/// Gathered output is written at this many bytes.
-const FLUSH_AT_BYTES: usize = 32 * 1024;
+/// Gathered output is written at this many bytes: a pipe's worth.
+const FLUSH_AT_BYTES: usize = 64 * 1024;
 
 /// Standard output and standard error.
 #[derive(Debug, Default)]
 pub(crate) struct Console {
     gathered: Vec<u8>,
+    /// Bytes for standard error that are as many and as little urgent as results.
+    gathered_errors: Vec<u8>,
     /// Writing failed: nothing more is tried.
     broken: Option<Errno>,
 }
@@ -52,6 +54,23 @@ impl Console {
         self.out("\n");
     }
 
+    /// Bytes of another program's output, in the order in which it said them.
+    pub(crate) fn say(&mut self, stream: Stream, bytes: impl AsRef<[u8]>) {
+        let (same, other) = match stream {
+            Stream::Out => (&mut self.gathered, &self.gathered_errors),
+            Stream::Err => (&mut self.gathered_errors, &self.gathered),
+        };
+        if other.is_empty() {
+            same.extend_from_slice(bytes.as_ref());
+            if same.len() < FLUSH_AT_BYTES {
+                return;
+            }
+            return self.flush();
+        }
+        self.flush();
+        self.say(stream, bytes);
+    }
+
     /// Text for the person, now, after all results so far.
     pub(crate) fn tell(&mut self, text: impl AsRef<[u8]>) {
         self.flush();
@@ -70,6 +89,11 @@ impl Console {
             self.broken = write_all(Stream::Out, &self.gathered).err();
         }
         self.gathered.clear();
+        if !self.gathered_errors.is_empty() {
+            // There is nobody left to tell when standard error itself is broken.
+            let _ = write_all(Stream::Err, &self.gathered_errors);
+        }
+        self.gathered_errors.clear();
     }
 
     /// Has the reader of our results gone, or can they not be written?

@@ -119,6 +119,7 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
     crate::joins::add(&mut spec, &record.request, dir)?;
     let wanted = cgroups::plan(&spec, &record.id, host)?;
     let plan = runtime::compile(&spec, &setting(dir, host, &wanted.places()))?;
+    let mut log = log::Log::new(dir, record)?;
     let cgroup = wanted.make(dir, &record.id)?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let running = {
@@ -151,7 +152,6 @@ fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Hos
         pid: Some(running.pid.as_raw_nonzero().get().unsigned_abs()),
         ..Status::default()
     };
-    let mut log = log::Log::new(dir.join(file::LOG));
     let ended = record::replace(&dir.join(file::STATUS), &status).and_then(|()| {
         relay.say(&FromMonitor::Running);
         // After the launch, so that the payload has no handler of ours.

@@ -1,15 +1,17 @@
 //! `isolazi logs`: what a container wrote.
 
 use crate::args::{is_on, one, rest, switch, text};
-use crate::console::Stream;
+use crate::console::{Console, Stream};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::time::parse_point;
 use crate::verbs::{Arity, Verb};
-use api::{LogEntry, Logs};
+use api::{LogPart, LogStream, Logs};
 use clap::{Arg, ArgMatches};
-use error::{Error, Kind, Result};
+use error::{Error, Result};
 use jiff::Timestamp;
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 pub(crate) const VERB: Verb = Verb {
     name: "logs",
@@ -25,12 +27,15 @@ pub(crate) const VERB: Verb = Verb {
 
 fn flags() -> Vec<Arg> {
     vec![
+        switch("details", "Show extra details provided to logs"),
         switch("follow", "Follow log output").short('f'),
         text(
             "since",
             "string",
             "Show logs since timestamp (e.g. \"2013-01-02T13:23:37Z\") or relative (e.g. \"42m\" for 42 minutes)",
         ),
+        switch("stderr", "Show only what went to standard error"),
+        switch("stdout", "Show only what went to standard output"),
         text("tail", "string", "Number of lines to show from the end of the logs (default all)").short('n'),
         switch("timestamps", "Show timestamps").short('t'),
         text(
@@ -41,55 +46,60 @@ fn flags() -> Vec<Arg> {
     ]
 }
 
-/// Which entries are shown, and how.
-struct View {
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-    timestamps: bool,
-}
-
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
-    let follow = is_on(matches, "follow");
-    let view = View {
+    let request = Logs {
+        container: rest(matches).remove(0),
+        follow: is_on(matches, "follow"),
+        tail: tail(one(matches, "tail"))?,
         since: point(matches, "since")?,
         until: point(matches, "until")?,
-        timestamps: is_on(matches, "timestamps"),
     };
-    let request = Logs { container: rest(matches).remove(0), follow, tail: tail(one(matches, "tail"))? };
+    let (only_out, only_err) = (is_on(matches, "stdout"), is_on(matches, "stderr"));
+    let shown = |stream| match stream {
+        LogStream::Stdout => only_out || !only_err,
+        LogStream::Stderr => only_err || !only_out,
+    };
+    let (timestamps, details) = (is_on(matches, "timestamps"), is_on(matches, "details"));
     let engine = door.engine(As::Caller)?;
     let console = &mut door.console;
-    let mut done = false;
-    let told = engine.logs(&request, &mut |entry| {
-        match view.show(&entry) {
-            Shown::Line(stream, text) => {
-                match stream {
-                    Stream::Out => console.out(&text),
-                    Stream::Err => console.tell(&text),
+    engine.logs(&request, &mut |part| {
+        match part {
+            LogPart::Entry { text, stream, time, attributes } if shown(stream) => {
+                let stream = if stream == LogStream::Stdout { Stream::Out } else { Stream::Err };
+                if timestamps {
+                    console.say(stream, time);
+                    console.say(stream, " ");
                 }
-                if follow {
-                    console.flush();
+                if details && !attributes.is_empty() {
+                    console.say(stream, list(attributes));
+                    console.say(stream, " ");
                 }
+                console.say(stream, text);
             }
-            Shown::Nothing => {}
-            Shown::TooLate => done = true,
+            LogPart::Entry { .. } => {}
+            LogPart::CaughtUp => console.flush(),
+            LogPart::Damaged(bytes) => warn(console, &format!("passed over {bytes} damaged bytes of the log")),
+            LogPart::Gap => warn(console, "the log was rotated faster than it was read: lines may be missing here"),
         }
-        if done || console.is_broken() {
-            // The way out of the loop; what it means is decided below.
-            return Err(Error::new(Kind::Interrupted, "no more is wanted"));
-        }
-        Ok(())
-    });
-    match told {
-        Err(_) if done || console.is_broken() => Ok(exit::SUCCESS), // a broken console is reported at the end
-        other => other.map(|()| exit::SUCCESS),
-    }
+        if console.is_broken() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+    })?;
+    Ok(exit::SUCCESS) // a broken console is reported at the end
+}
+
+fn warn(console: &mut Console, text: &str) {
+    console.tell(format!("Warning: {text}\n"));
+}
+
+/// `key=value,…`, as Docker shows what `--details` asks for.
+fn list(attributes: &BTreeMap<String, String>) -> String {
+    attributes.iter().map(|(key, value)| format!("{key}={value}")).collect::<Vec<_>>().join(",")
 }
 
 /// A point in time given with `--since` or `--until`.
-fn point(matches: &ArgMatches, flag: &str) -> Result<Option<Timestamp>> {
+fn point(matches: &ArgMatches, flag: &str) -> Result<Option<String>> {
     let Some(text) = one(matches, flag) else { return Ok(None) };
     let zone = jiff::tz::TimeZone::try_system().unwrap_or(jiff::tz::TimeZone::UTC);
-    parse_point(text, Timestamp::now(), &zone).map(Some).ok_or_else(|| {
+    parse_point(text, Timestamp::now(), &zone).map(|point| Some(format!("{point:.9}"))).ok_or_else(|| {
         Error::invalid(format!("invalid value for \"{flag}\": failed to parse value as time: \"{text}\""))
     })
 }
@@ -107,49 +117,9 @@ fn tail(text: Option<&str>) -> Result<Option<u64>> {
     }
 }
 
-#[derive(Debug, PartialEq)]
-enum Shown {
-    Line(Stream, Vec<u8>),
-    Nothing,
-    TooLate,
-}
-
-impl View {
-    fn show(&self, entry: &LogEntry) -> Shown {
-        if self.since.is_some() || self.until.is_some() {
-            let time = entry.time.parse::<Timestamp>().ok();
-            if time.zip(self.until).is_some_and(|(time, until)| time > until) {
-                return Shown::TooLate;
-            }
-            if time.zip(self.since).is_some_and(|(time, since)| time < since) {
-                return Shown::Nothing;
-            }
-        }
-        let stream = if entry.stream == "stderr" { Stream::Err } else { Stream::Out };
-        let stamp = if self.timestamps { format!("{} ", entry.time) } else { String::new() };
-        Shown::Line(stream, [stamp.as_bytes(), entry.log.as_bytes()].concat())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn entries_are_shown_within_their_times() {
-        let entry =
-            |time: &str, stream: &str| LogEntry { log: "hi\n".into(), stream: stream.into(), time: time.into() };
-        let time = |text: &str| text.parse::<Timestamp>().ok();
-        let view = View { since: time("2026-01-02T00:00:00Z"), until: time("2026-01-03T00:00:00Z"), timestamps: true };
-        assert_eq!(view.show(&entry("2026-01-01T00:00:00Z", "stdout")), Shown::Nothing);
-        assert_eq!(view.show(&entry("2026-01-04T00:00:00Z", "stdout")), Shown::TooLate);
-        assert_eq!(
-            view.show(&entry("2026-01-02T12:00:00.5Z", "stderr")),
-            Shown::Line(Stream::Err, b"2026-01-02T12:00:00.5Z hi\n".to_vec())
-        );
-        let plain = View { since: None, until: None, timestamps: false };
-        assert_eq!(plain.show(&entry("", "stdout")), Shown::Line(Stream::Out, b"hi\n".to_vec()));
-    }
 
     #[test]
     fn tail_takes_numbers_and_all() {

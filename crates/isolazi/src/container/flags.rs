@@ -33,6 +33,8 @@ fn of_payload() -> Vec<Arg> {
         switch("interactive", "Keep STDIN open even if not attached").short('i'),
         list("label", "list", "Set meta data on a container").short('l'),
         list("label-file", "list", "Read in a file of labels"),
+        text("log-driver", "string", "Logging driver for the container (json-file, local, journald, none)"),
+        list("log-opt", "list", "Log driver options (max-size, max-file, tag)"),
         text("name", "string", "Assign a name to the container"),
         text("network", "network", "Connect the container to a network (host, none)").visible_alias("net"),
         parsed("oom-score-adj", "int", "The greater, the sooner killed for want of memory (-1000 to 1000)", integer),

@@ -5,6 +5,7 @@ mod env;
 pub(crate) mod flags;
 mod kernel;
 pub(crate) mod limits;
+mod logging;
 mod names;
 mod number;
 mod request;

@@ -1,6 +1,6 @@
 //! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
 
-use super::{env, kernel, limits, names, rights, sharing, tmpfs, volume};
+use super::{env, kernel, limits, logging, names, rights, sharing, tmpfs, volume};
 use crate::args::{all, is_given, is_on, one, value};
 use api::{Create, Namespace, Network, PullPolicy};
 use clap::ArgMatches;
@@ -84,6 +84,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
         labels: labels(matches, caller)?,
+        logging: logging::parse(matches)?,
         console_size: caller.window.filter(|_| tty),
         limits: limits::all_of(matches)?,
         rights: rights::parse(matches, caller)?,

@@ -125,7 +125,18 @@ const LINES: &[&str] = &[
     "run --disable-content-trust --kernel-memory 1g --isolation default --cpu-count 1 --cpu-percent 1 --io-maxiops 1 \
      --io-maxbandwidth 1 --link-local-ip 1.1.1.1 --volume-driver local --cpu-rt-period 1 --cpu-rt-runtime 1 \
      --blkio-weight-device /dev/sda:100 alpine",
+    "run --log-driver local --log-opt max-size=1m --log-opt max-file=2 alpine",
+    "run --log-opt max-size=1m --log-opt max-size=-1 --log-opt tag={{.Name}} alpine",
+    "run --log-driver none alpine",
     // What is refused.
+    "run --log-driver syslog alpine",
+    "run --log-driver none --log-opt max-size=1m alpine",
+    "run --log-driver journald --log-opt max-file=1 alpine",
+    "run --log-opt max-size=0 alpine",
+    "run --log-opt max-size=tiny alpine",
+    "run --log-opt max-file=0 alpine",
+    "run --log-opt tag={{.Shape}} alpine",
+    "run --log-opt labels alpine",
     "run --env-file missing alpine",
     "run --publish 80:80 alpine",
     "run -itp 80:80 alpine",
