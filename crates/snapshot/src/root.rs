@@ -39,6 +39,20 @@ impl Upper {
     }
 }
 
+impl Upper {
+    /// Takes a volatile mount's mark off the work folder, so that it can be mounted again: the machine has not gone
+    /// down since, or what the upper folder holds is nobody's loss.
+    pub fn forget_volatile(&self) -> Result<()> {
+        let mark = self.work.join("work/incompat/volatile");
+        match std::fs::remove_dir_all(&mark) {
+            Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+                Err(cause).context(|| format!("can't remove `{}`", mark.display()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 fn copy_metadata(from: &Path, to: &Path) -> std::io::Result<()> {
     let open = |path| rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
     crate::merge::copy_metadata(open(from)?.as_fd(), open(to)?.as_fd())

@@ -8,6 +8,7 @@ pub mod inside;
 pub mod kernel;
 pub mod limits;
 pub mod loopback;
+pub mod memory;
 pub mod mount;
 pub mod netlink;
 pub mod nss;

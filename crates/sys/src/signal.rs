@@ -16,6 +16,8 @@ pub mod number {
     pub const INT: u8 = libc::SIGINT as u8;
     /// Ctrl-\.
     pub const QUIT: u8 = libc::SIGQUIT as u8;
+    /// Cannot be caught.
+    pub const KILL: u8 = libc::SIGKILL as u8;
     /// Whatever the program means by it.
     pub const USR1: u8 = libc::SIGUSR1 as u8;
     /// Whatever the program means by it.

@@ -1,17 +1,56 @@
-//! Sockets between our own processes: message pairs, and descriptors travelling over them.
+//! Sockets between our own processes: message pairs, sockets with a name, and descriptors travelling over them.
 
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use rustix::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
-    SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+    SendFlags, SocketAddrUnix, SocketFlags, SocketType, recvmsg, sendmsg, socket_with, socketpair,
 };
 use std::io::{IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
 
+/// How many connections may wait to be taken.
+const BACKLOG: i32 = 128;
+
 /// Two ends that keep message borders and say when the other end is gone (`SOCK_SEQPACKET`).
 pub fn message_pair() -> Result<(OwnedFd, OwnedFd), Errno> {
     socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+}
+
+/// Listens under that name in a folder, in place of whoever left a socket there. Nobody waits in taking a connection.
+pub fn listen(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    match rustix::fs::unlinkat(folder, name, rustix::fs::AtFlags::empty()) {
+        Ok(()) | Err(Errno::NOENT) => {}
+        Err(errno) => return Err(errno),
+    }
+    let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None)?;
+    rustix::net::bind(&socket, &address(folder, name)?)?;
+    rustix::net::listen(&socket, BACKLOG)?;
+    Ok(socket)
+}
+
+/// Takes the next connection of a socket that listens.
+///
+/// # Errors
+/// `EAGAIN` when there is none.
+pub fn accept(socket: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    rustix::net::accept_with(socket, SocketFlags::CLOEXEC)
+}
+
+/// Connects to whoever listens under that name in a folder.
+///
+/// # Errors
+/// `ENOENT` where there is no socket, `ECONNREFUSED` where nobody listens any more.
+pub fn connect(folder: BorrowedFd<'_>, name: &str) -> Result<OwnedFd, Errno> {
+    let socket = socket_with(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?;
+    rustix::io::retry_on_intr(|| rustix::net::connect(&socket, &address(folder, name)?))?;
+    Ok(socket)
+}
+
+/// By the folder's descriptor, since an address has room for 107 bytes only (unix(7)).
+fn address(folder: BorrowedFd<'_>, name: &str) -> Result<SocketAddrUnix, Errno> {
+    SocketAddrUnix::new(format!("/proc/self/fd/{}/{name}", folder.as_raw_fd()))
 }
 
 /// Sends one message made of `parts`, all or nothing; with `fd`, that descriptor too. Allocates nothing.
