@@ -2,10 +2,16 @@
 //!
 //! ```text
 //! message = kind (1 byte) · body (up to 64 KiB)
-//! client → monitor   I stdin bytes · C stdin closed · W rows cols (2 × u16, little endian) · S signal (1 byte) · D detach
+//! client → monitor   Q a wish (JSON, in pieces: the head says whether more follows), the first word of a connection
+//!                    I stdin bytes · C stdin closed · W rows cols (2 × u16, little endian) · S signal (1 byte) · D detach
 //! monitor → client   R running · F failure (JSON) · O stdout bytes · E stderr bytes · X exit code (1 byte)
-//!                    K stdin bytes taken (u32, little endian)
+//!                    K stdin bytes taken (u32, little endian) · A done · N a note for people (text)
 //! ```
+//! The client that starts a monitor has a connection with it already, which is attached to all that its container has.
+//! All others connect to the socket `socket` in the container's folder and say what they want ([`Wish`](crate::Wish)):
+//! who attaches or executes hears R and then speaks of streams; a wish that only waits is answered by X; one that acts,
+//! by A or F.
+//!
 //! A client has at most [`STDIN_WINDOW_BYTES`] of stdin under way that no `K` has acknowledged: so the queue never
 //! fills with input that the payload does not read, and a signal or a new window size always gets through.
 //!
@@ -19,9 +25,19 @@ pub const MAX_CHUNK_BYTES: usize = 64 * 1024;
 /// The most stdin bytes that may be under way without an acknowledgement.
 pub const STDIN_WINDOW_BYTES: usize = 2 * MAX_CHUNK_BYTES;
 
+/// The longest wish, in bytes: the kernel takes 2 MiB of arguments and environment by default.
+pub const MAX_WISH_BYTES: usize = 4 * 1024 * 1024;
+
 /// What a client says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ToMonitor<'a> {
+    /// A piece of a wish, in JSON.
+    Wish {
+        /// Another piece follows.
+        more: bool,
+        /// The text.
+        piece: &'a [u8],
+    },
     /// Bytes for the payload's standard input.
     Stdin(&'a [u8]),
     /// The client's standard input ended.
@@ -54,12 +70,17 @@ pub enum FromMonitor<'a> {
     StdinTaken(u32),
     /// It ended with this exit code (128 + n for signal n).
     Exited(u8),
+    /// What was wished has been done.
+    Done,
+    /// Something that the user should know; not an end.
+    Note(&'a str),
 }
 
 impl<'a> ToMonitor<'a> {
     /// The kind byte and the body, ready to be sent as one message.
     pub fn encode(self) -> ([u8; 5], &'a [u8]) {
         match self {
+            Self::Wish { more, piece } => ([b'Q', more.into(), 0, 0, 0], piece),
             Self::Stdin(bytes) => ([b'I', 0, 0, 0, 0], bytes),
             Self::StdinClosed => ([b'C', 0, 0, 0, 0], &[]),
             Self::Resize { rows, columns } => {
@@ -77,6 +98,7 @@ impl<'a> ToMonitor<'a> {
             return Err(Error::invalid("malformed attach message: too short"));
         };
         Ok(match kind {
+            b'Q' => Self::Wish { more: a != 0, piece: body },
             b'I' => Self::Stdin(body),
             b'C' => Self::StdinClosed,
             b'W' => Self::Resize { rows: u16::from_le_bytes([a, b]), columns: u16::from_le_bytes([c, d]) },
@@ -98,6 +120,8 @@ impl<'a> FromMonitor<'a> {
             Self::Stderr(bytes) => (b'E', Borrowed(bytes)),
             Self::StdinTaken(bytes) => (b'K', Owned(bytes.to_le_bytes().to_vec())),
             Self::Exited(code) => (b'X', Owned(vec![*code])),
+            Self::Done => (b'A', Borrowed(&[])),
+            Self::Note(text) => (b'N', Borrowed(text.as_bytes())),
         }
     }
 
@@ -112,6 +136,8 @@ impl<'a> FromMonitor<'a> {
             (b'E', bytes) => Self::Stderr(bytes),
             (b'K', &[a, b, c, d]) => Self::StdinTaken(u32::from_le_bytes([a, b, c, d])),
             (b'X', &[code]) => Self::Exited(code),
+            (b'A', _) => Self::Done,
+            (b'N', text) => Self::Note(std::str::from_utf8(text).map_err(|_| bad("a note is no text"))?),
             _ => return Err(bad("unknown kind")),
         })
     }
@@ -124,6 +150,8 @@ mod tests {
     #[test]
     fn every_word_survives_the_wire() {
         for word in [
+            ToMonitor::Wish { more: true, piece: b"{" },
+            ToMonitor::Wish { more: false, piece: b"}" },
             ToMonitor::Stdin(b"abc"),
             ToMonitor::StdinClosed,
             ToMonitor::Resize { rows: 24, columns: 300 },
@@ -140,6 +168,8 @@ mod tests {
             FromMonitor::Stderr(b""),
             FromMonitor::StdinTaken(65536),
             FromMonitor::Exited(137),
+            FromMonitor::Done,
+            FromMonitor::Note("so it is"),
         ] {
             let (kind, body) = word.encode();
             assert_eq!(FromMonitor::decode(&[&[kind], &*body].concat()).unwrap(), word);

@@ -37,6 +37,8 @@ pub struct Create {
     pub remove: bool,
     /// Keep standard input open.
     pub interactive: bool,
+    /// The end of its first client's input is the end of the payload's.
+    pub stdin_once: bool,
     /// Give it a terminal.
     pub tty: bool,
     /// Which network it sees.
@@ -47,6 +49,9 @@ pub struct Create {
     pub pull: PullPolicy,
     /// The signal that asks it to stop, by number; the image's or SIGTERM otherwise.
     pub stop_signal: Option<u8>,
+    /// What happens when the payload ends by itself.
+    #[serde(skip_serializing_if = "is_default")]
+    pub restart: RestartPolicy,
     /// Free notes.
     pub labels: BTreeMap<String, String>,
     /// Initial size of the terminal: rows, columns.
@@ -90,7 +95,8 @@ pub struct Create {
     /// Ports that the payload is known to listen on, as `80/tcp`.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub exposed_ports: Vec<String>,
-    /// Seconds that it gets to end after the stop signal; -1 is for ever.
+    /// Seconds that it gets to end after the stop signal, for ever if negative;
+    /// [`STOP_TIMEOUT_S`](crate::STOP_TIMEOUT_S) otherwise.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_timeout_s: Option<i64>,
     /// Seconds after which it is killed.
@@ -189,6 +195,21 @@ pub enum PullPolicy {
     Never,
 }
 
+/// What happens when a payload ends without anybody having asked for it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RestartPolicy {
+    /// It has ended.
+    #[default]
+    No,
+    /// It is started again, and after a boot, too.
+    Always,
+    /// It is started again after an exit code other than 0, at most so often in a row; 0 is no limit.
+    OnFailure(u32),
+    /// As `Always`, but not after a boot if it was stopped by a user before.
+    UnlessStopped,
+}
+
 /// What a container does, derived from facts (a held lock, an exit record), never stored.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -197,10 +218,21 @@ pub enum State {
     Created,
     /// Its monitor lives and its payload runs.
     Running,
+    /// As `Running`, but all of its processes are frozen.
+    Paused,
+    /// Its payload has ended, and its monitor will start it again.
+    Restarting,
     /// Ended; `Status::exit_code` says how.
     Exited,
     /// Its monitor died before it could record an end.
     Dead,
+}
+
+impl State {
+    /// Is there a payload?
+    pub fn is_alive(&self) -> bool {
+        matches!(self, Self::Running | Self::Paused)
+    }
 }
 
 /// A container in a list. Times are RFC 3339 with nanoseconds, UTC.

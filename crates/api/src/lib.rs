@@ -11,6 +11,7 @@ mod limits;
 mod logging;
 mod rights;
 mod sharing;
+mod wish;
 
 pub use containers::*;
 pub use images::*;
@@ -18,6 +19,7 @@ pub use limits::*;
 pub use logging::*;
 pub use rights::*;
 pub use sharing::*;
+pub use wish::*;
 
 use std::path::PathBuf;
 
