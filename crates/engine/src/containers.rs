@@ -88,6 +88,11 @@ impl Containers {
         }
     }
 
+    /// The same for who needs one.
+    pub(crate) fn get(&self, names: &crate::names::Names, wanted: &str) -> Result<Container> {
+        self.find(names, wanted)?.ok_or_else(|| Error::not_found(format!("No such container: {wanted}")))
+    }
+
     /// The container with that whole id. One whose files are damaged is dead and in nobody's way.
     pub(crate) fn read(&self, id: &str) -> Result<Option<Container>> {
         let dir = self.dir.join(id);
@@ -110,8 +115,10 @@ impl Containers {
         }
         let state = match (locked, &status) {
             (false, _) if damage.is_some() => State::Dead,
+            (true, status) if status.restarting => State::Restarting,
             (true, status) if !status.finished.is_empty() => State::Exited, // its monitor is clearing up
             (true, status) if status.started.is_empty() => State::Created,
+            (true, status) if status.paused => State::Paused,
             (true, _) => State::Running,
             (false, status) if !status.finished.is_empty() => State::Exited,
             (false, status) if !status.started.is_empty() => State::Dead,
@@ -135,7 +142,7 @@ impl Container {
             image_id: self.record.image_id.to_string(),
             command: self.record.command,
             created: self.record.created,
-            pid: self.status.pid.filter(|_| self.state == State::Running),
+            pid: self.status.pid.filter(|_| self.state.is_alive()),
             started: self.status.started,
             finished: self.status.finished,
             state: self.state,

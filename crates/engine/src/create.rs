@@ -178,6 +178,19 @@ fn mount_root(engine: &Engine, image: &Image, dir: &Path, request: &Create) -> R
     snapshot::mount(&chain, Some(&upper), request.remove, flavour, spec::rights::root_attributes(request))
 }
 
+/// The root of a container that exists, for another start.
+pub(crate) fn mount_again(dir: &Path, record: &Record) -> Result<OwnedFd> {
+    let (_, data) = crate::remove::parents(dir)?;
+    let snapshots = snapshot::Store::open(&data.join("snapshots"), crate::flavour());
+    let chain = snapshots.chain(&record.layers)?;
+    let (upper, request) = (Upper::at(dir), &record.request);
+    if request.remove {
+        upper.forget_volatile()?;
+    }
+    let attributes = spec::rights::root_attributes(request);
+    snapshot::mount(&chain, Some(&upper), request.remove, snapshots.flavour(), attributes)
+}
+
 fn resolve_user(root: &OwnedFd, user: &str, request: &Create) -> Result<ResolvedUser> {
     let read = |path| user::read_in_root(root.as_fd(), path, user::MAX_USER_FILE_BYTES).map(Option::unwrap_or_default);
     let groups = read("etc/group")?;

@@ -87,7 +87,7 @@ fn pid_of(id: &str, dir: &Path, what: &str) -> Result<u32> {
     let Some(Container { record, status, state, .. }) = containers.read(id)? else {
         return Err(Error::not_found(format!("No such container: {id}")));
     };
-    match status.pid.filter(|_| state == State::Running) {
+    match status.pid.filter(|_| state.is_alive()) {
         Some(pid) => Ok(pid),
         None => {
             let state = format!("{state:?}").to_lowercase();

@@ -19,6 +19,7 @@ mod limits;
 mod logs;
 mod monitor;
 mod names;
+mod orders;
 mod record;
 mod remove;
 mod rootless;
@@ -26,15 +27,17 @@ mod rootless;
 mod scratch;
 mod spec;
 mod start;
+mod talk;
 mod user;
 mod volumes;
 
 pub use hello::report as hello_report;
 pub use monitor::main as monitor_main;
+pub use orders::{Attached, Streams};
 pub use rootless::enter as enter_rootless;
 pub use start::Session;
 
-use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove, State};
+use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove};
 use containers::Containers;
 use error::Result;
 use names::Names;
@@ -78,10 +81,9 @@ impl Engine {
     /// The engine over these folders; nothing is read or made yet. After [`enter_rootless`], where that is needed.
     pub fn open(paths: Paths, options: Options) -> Self {
         let data = &paths.data;
-        let flavour = if is_initial_root() { Flavour::Privileged } else { Flavour::UserNamespace };
         Self {
             images: image::Store::open(&data.join("images")),
-            snapshots: snapshot::Store::open(&data.join("snapshots"), flavour),
+            snapshots: snapshot::Store::open(&data.join("snapshots"), flavour()),
             containers: Containers { dir: data.join("containers") },
             names: Names::new(data),
             volumes: Volumes::new(data),
@@ -136,7 +138,7 @@ impl Engine {
     /// Facts about this machine and these stores.
     pub fn info(&self) -> Result<Info> {
         let containers = self.containers()?;
-        let running = containers.iter().filter(|container| container.state == State::Running).count();
+        let running = containers.iter().filter(|container| container.state.is_alive()).count();
         let images = self.images.list()?.len();
         Ok(Info { containers: containers.len(), running, images, data_root: self.paths.data.clone(), ..info::facts()? })
     }
@@ -154,4 +156,9 @@ impl Engine {
 /// Root of the machine, not of a user namespace?
 fn is_initial_root() -> bool {
     rustix::process::geteuid().is_root() && sys::ids::in_initial_namespace()
+}
+
+/// How layers are marked and mounted by whom we are.
+fn flavour() -> Flavour {
+    if is_initial_root() { Flavour::Privileged } else { Flavour::UserNamespace }
 }

@@ -94,6 +94,21 @@ impl Names {
         Ok(())
     }
 
+    /// Gives the container `id` the name `new` in place of `old`; `write` writes its record in between. Killed on the way,
+    /// it has both, and gives back the one that its record does not say when it is removed.
+    pub(crate) fn rename(&self, old: &str, new: &str, id: &str, write: impl FnOnce(&str) -> Result<()>) -> Result<()> {
+        let lock = self.lock(true)?.expect("the folder was made");
+        let name = check(new)?;
+        let reserved = match self.take(&lock, name, id)? {
+            Taken::Ours(reserved) => reserved,
+            Taken::By(other) => return Err(conflict(name, &other)),
+        };
+        drop(lock);
+        write(name)?;
+        reserved.keep();
+        self.release(old, id)
+    }
+
     /// Removes stale names, which killed processes left. They are in nobody's way; they only gather dust.
     pub(crate) fn sweep(&self) -> Result<()> {
         let words = || format!("can't sweep `{}`", self.dir.display());

@@ -7,6 +7,7 @@
 //!     status.json             Status: what happened; written only by the monitor
 //!     lock                    held by the monitor while it lives: locked means running
 //!     cgroups.json            the names of its cgroups, if it has more than one; written before they are made
+//!     socket                  where the monitor listens (api::attach); of no meaning when nobody holds the lock
 //!     upper/ work/            what the container changed
 //!     hosts hostname resolv.conf
 //!     container.log           Docker's json-file lines; made by the first byte (monitor/log/files.rs)
@@ -24,7 +25,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
-/// The version of `container.json` and `status.json` that this program writes.
+/// The version of `container.json` and `status.json` that this program writes. Fields may be added to it, as long as those
+/// who do not know them are not misled: a record without them means their defaults.
 pub(crate) const VERSION: u32 = 1;
 
 /// `container.json`: what was asked for, and what was decided from it.
@@ -70,6 +72,14 @@ pub(crate) struct Status {
     pub error: String,
     /// Did the kernel kill a process of it for want of memory?
     pub oom_killed: bool,
+    /// How often its monitor has started it again by itself since a user started it.
+    pub restart_count: u32,
+    /// It has ended and will be started again by its monitor.
+    pub restarting: bool,
+    /// A user asked it to end: nobody but a user starts it again, not even after a boot.
+    pub stopped_by_user: bool,
+    /// Its processes are frozen.
+    pub paused: bool,
 }
 
 /// Names of the files in a container's folder.
@@ -79,6 +89,7 @@ pub(crate) mod file {
     pub(crate) const STATUS: &str = "status.json";
     pub(crate) const LOCK: &str = "lock";
     pub(crate) const CGROUPS: &str = "cgroups.json";
+    pub(crate) const SOCKET: &str = "socket";
     pub(crate) const LOG: &str = "container.log";
     pub(crate) const HOSTS: &str = "hosts";
     pub(crate) const HOSTNAME: &str = "hostname";

@@ -1,12 +1,11 @@
 //! Removing containers: a rename takes them out of the list at once, then what is left is deleted.
 
-use crate::Engine;
-use crate::cgroups;
 use crate::containers::{Container, GONE, GONE_WITH_VOLUMES, NEW, is_locked, try_lock};
 use crate::names::Names;
-use crate::record::{self, Record, file};
+use crate::record::{self, Record, Status, file};
 use crate::volumes::Volumes;
-use api::{Remove, State};
+use crate::{Engine, cgroups, talk};
+use api::{Remove, State, Wish};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
@@ -15,9 +14,13 @@ use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+use sys::signal::number;
 
 /// How long a killed container may take to be cleaned up by its monitor.
-const KILL_WAIT: Duration = Duration::from_secs(10);
+const KILL_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a monitor may leave us without an answer until it is taken for hung.
+const MONITOR_WAIT: Duration = Duration::from_secs(10);
 
 /// A draft older than this whose lock is free was left by a killed process.
 const ABANDONED_AFTER: Duration = Duration::from_secs(60);
@@ -74,7 +77,7 @@ pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
 fn take_lock(engine: &Engine, container: &Container, request: &Remove) -> Result<Option<File>> {
     let Container { dir, record, .. } = container;
     let deadline = Instant::now() + KILL_WAIT;
-    let mut killed = None;
+    let mut killed = false;
     loop {
         match try_lock(dir) {
             Ok(Some(lock)) => return Ok(Some(lock)),
@@ -85,21 +88,25 @@ fn take_lock(engine: &Engine, container: &Container, request: &Remove) -> Result
         // Looked at anew: it may just be starting. One that has ended keeps its lock for the moment that its monitor needs
         // to clear up, and who only looks at a lock has it no longer than that.
         let Some(now) = engine.containers.read(&record.id)? else { return Ok(None) };
-        if now.state == State::Running && is_locked(dir)? {
+        let state = match now.state {
+            State::Running => "running",
+            State::Paused => "paused",
+            State::Restarting => "restarting",
+            State::Created | State::Exited | State::Dead => "",
+        };
+        if !state.is_empty() && is_locked(dir)? {
             if !request.force {
                 let message = format!(
-                    "cannot remove container \"{}\": container is running: stop the container before removing or force remove",
+                    "cannot remove container \"{}\": container is {state}: stop the container before removing or force remove",
                     record.name
                 );
                 return Err(Error::new(Kind::Conflict, message));
             }
-            if let Some(pid) = now.status.pid.filter(|pid| killed != Some(*pid)) {
-                kill(&record.id, pid)?;
-                killed = Some(pid);
-            }
+            kill(dir, &now.status, &record.id)?;
+            killed = true;
         }
         if Instant::now() > deadline {
-            let text = if killed.is_some() { "does not end although it was killed" } else { "is locked" };
+            let text = if killed { "does not end although it was killed" } else { "is locked" };
             return Err(Error::new(Kind::Unavailable, format!("container \"{}\" {text}", record.name)));
         }
         // The lock tells nobody when it is released; the monitor needs a few milliseconds.
@@ -107,37 +114,38 @@ fn take_lock(engine: &Engine, container: &Container, request: &Remove) -> Result
     }
 }
 
-/// Kills the payload of container `id`; the rest of its pid namespace goes with it.
-fn kill(id: &str, pid: u32) -> Result<()> {
-    let words = || "can't kill the container's payload";
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(|| Error::new(Kind::Internal, "the container's status has an impossible process id"))?;
-    let payload = match pidfd_open(pid, PidfdFlags::empty()) {
-        Err(Errno::SRCH) => return Ok(()),
-        other => other.map_err(std::io::Error::from).context(words)?,
-    };
-    // Asked after it was opened: the number may be another process's by now, but not the child of that monitor.
-    let Some(monitor) = monitor(pid, id) else { return Ok(()) };
-    match pidfd_send_signal(&payload, Signal::KILL) {
-        Ok(()) | Err(Errno::SRCH) => Ok(()),
-        // Another id of a rootless user's, in another of his user namespaces. Its monitor is the user himself.
-        Err(Errno::PERM) => order_kill(pid, monitor, id),
-        Err(errno) => Err(std::io::Error::from(errno)).context(words),
+/// Has the payload killed by its monitor, which then does not start it again. A monitor that does not listen is killed
+/// itself, and its payload with it.
+fn kill(dir: &Path, status: &Status, id: &str) -> Result<()> {
+    match talk::connect(dir, MONITOR_WAIT) {
+        Ok(Some(socket)) => match talk::say(&socket, &Wish::Signal(number::KILL)) {
+            Ok(()) => {
+                // It hears of the end, or that there is no payload any more: the lock says what became of it.
+                let _ = talk::answer(&socket, Some(MONITOR_WAIT), &mut |_| {});
+                Ok(())
+            }
+            Err(error) => Err(error),
+        },
+        Ok(None) => Ok(()),
+        Err(error) if error.kind == Kind::Unavailable => status.pid.map_or(Ok(()), |pid| kill_monitor(pid, id)),
+        Err(error) => Err(error),
     }
 }
 
-/// Has the monitor kill its payload.
-fn order_kill(payload: Pid, found: Pid, id: &str) -> Result<()> {
-    let words = || "can't order the container's monitor to kill its payload";
+/// Kills the parent of a payload, if it is the monitor of container `id`.
+fn kill_monitor(payload: u32, id: &str) -> Result<()> {
+    let words = || "can't kill the container's monitor";
+    let Some(pid) = i32::try_from(payload).ok().and_then(Pid::from_raw) else { return Ok(()) };
+    let Some(found) = monitor(pid, id) else { return Ok(()) };
     let monitor_fd = match pidfd_open(found, PidfdFlags::empty()) {
         Err(Errno::SRCH) => return Ok(()),
         other => other.map_err(std::io::Error::from).context(words)?,
     };
     // Still the parent: then it was no other process that got the number in between.
-    if monitor(payload, id) != Some(found) {
+    if monitor(pid, id) != Some(found) {
         return Ok(());
     }
-    match pidfd_send_signal(&monitor_fd, Signal::TERM) {
+    match pidfd_send_signal(&monitor_fd, Signal::KILL) {
         Ok(()) | Err(Errno::SRCH) => Ok(()),
         Err(errno) => Err(std::io::Error::from(errno)).context(words),
     }
@@ -224,7 +232,7 @@ pub(crate) fn remove_dir(dir: &Path) -> Result<()> {
 }
 
 /// `<data>/containers` and `<data>` of a container's folder.
-fn parents(dir: &Path) -> Result<(&Path, &Path)> {
+pub(crate) fn parents(dir: &Path) -> Result<(&Path, &Path)> {
     let containers = dir.parent();
     let data = containers.and_then(Path::parent);
     containers

@@ -1,10 +1,18 @@
 //! Starting a container: a fresh process of this same program becomes its monitor.
 
-use crate::create::Created;
-use error::ResultExt;
+use crate::Engine;
+use crate::containers::{Container, try_lock};
+use crate::create::{Created, mount_again};
+use api::State;
+use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{AsRawFd, OwnedFd};
+use std::fs::File;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// How long somebody else may hold the lock of a container that does not run: a remover, or a monitor that clears up.
+const LOCK_WAIT: Duration = Duration::from_secs(10);
 
 /// A live conversation with a container's monitor: an `api::attach` socket.
 #[derive(Debug)]
@@ -13,8 +21,43 @@ pub struct Session {
     pub socket: OwnedFd,
 }
 
+/// Starts a container that exists; `None` when it runs already.
+pub(crate) fn start_again(engine: &Engine, id: &str) -> Result<Option<Session>> {
+    let Some((lock, Container { dir, record, .. })) = lock(engine, id)? else { return Ok(None) };
+    if record.layers.is_empty() && record.created.is_empty() {
+        return Err(Error::new(Kind::Conflict, format!("container {id} is damaged: it can only be removed")));
+    }
+    let root = mount_again(&dir, &record)?;
+    start(Created { id: record.id, dir, lock, root }).map(Some)
+}
+
+/// The lock of a container that does not run.
+fn lock(engine: &Engine, id: &str) -> Result<Option<(File, Container)>> {
+    let deadline = Instant::now() + LOCK_WAIT;
+    loop {
+        let missing = || Error::not_found(format!("No such container: {id}"));
+        let container = engine.containers.read(id)?.ok_or_else(missing)?;
+        match container.state {
+            State::Paused => {
+                return Err(Error::new(Kind::Conflict, "cannot start a paused container, try unpause instead"));
+            }
+            State::Running | State::Restarting => return Ok(None),
+            State::Created | State::Exited | State::Dead => {}
+        }
+        if let Some(lock) = try_lock(&container.dir)? {
+            // It may have run and ended between our look and the lock; what counts is how it is now.
+            return Ok(engine.containers.read(id)?.map(|container| (lock, container)));
+        }
+        if Instant::now() > deadline {
+            return Err(Error::new(Kind::Unavailable, format!("container \"{}\" is locked", container.record.name)));
+        }
+        // The lock tells nobody when it is released.
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
 /// Hands everything over to a new monitor. The lock goes with it and is never free in between.
-pub(crate) fn start(created: Created) -> error::Result<Session> {
+pub(crate) fn start(created: Created) -> Result<Session> {
     let Created { dir, lock, root, .. } = created;
     let words = || "can't start the container's monitor";
     let (ours, theirs) = sys::socket::message_pair().map_err(std::io::Error::from).context(words)?;

@@ -1,5 +1,5 @@
-//! The monitor: one small single-threaded process per container that starts the payload, holds its stdio, sees its
-//! end and cleans up after it.
+//! The monitor: one small single-threaded process per container that starts the payload, holds its stdio, answers
+//! clients, starts the payload again where its policy says so, and cleans up after it.
 //!
 //! It is a fresh process of the same binary, executed from a read-only mount that nobody can make writable again, so
 //! that a payload which gets hold of `/proc/1/exe` cannot overwrite the program on the host (CVE-2019-5736).
@@ -8,27 +8,52 @@
 //! descriptor 0   the conversation with the client that started it (api::attach)
 //! descriptor 1   the container's lock, held: it is free again when the monitor is gone, however it went
 //! descriptor 2   the root file system, mounted nowhere
+//!
+//! clients ─► door ─► words ─┐
+//! SIGTERM ──────────────────┼─► attend, until the payload has ended ─► again? ─┬─ no ─► settled: status or removal;
+//! streams ─► relay ─► log   ┘        ▲                                         │        lock free; last words
+//!                                    └──────────── launch ◄── wait ◄── yes ────┘
 //! ```
-//! The client may die at any time; the payload dies with the monitor. SIGTERM orders the monitor to kill the payload, for
-//! those who may signal the one and not the other: another process of a rootless user has a user namespace of its own.
+//! Clients may die at any time; the payload dies with the monitor. SIGTERM is the order to end the payload as `stop`
+//! would, for whoever ends a machine or a session; it is no user's stop.
 
+mod client;
+mod farewell;
+mod launch;
 mod log;
 mod relay;
+mod restart;
+mod stopping;
 mod streams;
+mod watch;
+mod words;
 
 use crate::cgroups;
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
+use api::Attach;
 use api::attach::FromMonitor;
+use client::{Client, Role};
 use error::{Error, Kind, Result, ResultExt};
-use oci::runtime::Spec;
-use relay::Relay;
-use runtime::{Event, Host, Launch};
+use log::Log;
+use relay::{Relay, exit_code};
+use restart::Restarts;
+use runtime::{Host, Running};
+use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
+use rustix::process::{WaitOptions, waitpid};
 use std::path::{Path, PathBuf};
-use streams::{PayloadEnds, Streams};
+use std::time::{Duration, Instant};
+use streams::Streams;
 use sys::signal::{Inbox, number};
+use watch::{READABLE, Seen, Watch, What};
+
+/// How many clients are listened to at once; more wait to be let in.
+const MOST_CLIENTS: usize = 256;
+
+/// How long nothing may happen until what only work needs is given back.
+const REST_AFTER: Duration = Duration::from_secs(1);
 
 /// What the client handed over.
 struct Given {
@@ -47,18 +72,21 @@ pub fn main(arguments: &[std::ffi::OsString]) -> u8 {
     let _ = sys::process::set_name(c"isolazi:monitor");
     // It cannot fail with a signal that exists.
     let _ = sys::signal::notice_orders();
-    let dir = PathBuf::from(dir);
     let Given { session, lock, root } = given;
-    let mut relay = Relay::new(session);
-    let (outcome, leftover) = supervise(&dir, root, &mut relay);
-    // Free before the client hears of the end: what it does next may need the lock.
+    let client = Client::new(session, Role::Attached(Attach::ALL));
+    let (outcome, leftover, clients) = match Monitor::new(Path::new(dir)) {
+        Ok(mut monitor) => {
+            monitor.relay.clients.push(client);
+            let outcome = monitor.live(root);
+            let (outcome, leftover) = monitor.settle(outcome);
+            (outcome, leftover, monitor.relay.clients)
+        }
+        Err(error) => (Err(error), None, vec![client]),
+    };
+    // Free before a client hears of the end: what it does next may need the lock.
     drop(lock);
     let code = u8::from(outcome.is_err());
-    relay.say_last(&outcome.map_or_else(FromMonitor::Failed, FromMonitor::Exited));
-    // Nobody waits for this, nor hears of a failure: the next command that lists tries again.
-    if let Some(leftover) = leftover {
-        let _ = leftover.delete();
-    }
+    farewell::say(clients, outcome, leftover);
     code
 }
 
@@ -77,127 +105,264 @@ fn take_descriptors() -> Result<Given> {
     Ok(given)
 }
 
-/// From a container's folder to its exit code, and what is left to be deleted. What it takes it gives back, also when
-/// the start fails.
-fn supervise(dir: &Path, root: OwnedFd, relay: &mut Relay) -> (Result<u8>, Option<Leftover>) {
-    let (record, host) = match prepare(dir) {
-        Ok(prepared) => prepared,
-        Err(error) => return (Err(error), None),
-    };
-    let outcome = run(dir, root, relay, &record, &host);
-    let oom_killed = cgroups::oom_kills(dir, &record.id, &host) > 0;
-    let cleaned = cgroups::remove(dir, &record.id, &host);
-    let settled = if record.request.remove {
-        crate::remove::discard(dir, &record, true).map(Some)
-    } else {
-        record::replace(&dir.join(file::STATUS), &last_status(&outcome, oom_killed)).map(|()| None)
-    };
-    // The first failure in time is the one to tell.
-    match (outcome.and_then(|ended| cleaned.map(|()| ended.code)), settled) {
-        (Ok(_), Err(error)) => (Err(error), None),
-        (code, settled) => (code, settled.unwrap_or_default()),
-    }
+/// What becomes of the container when its payload ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum After {
+    /// What its policy says.
+    Policy,
+    /// Nothing more.
+    End,
+    /// It starts again at once.
+    Start,
 }
 
-fn prepare(dir: &Path) -> Result<(Record, Host)> {
-    let missing = || Error::new(Kind::Internal, format!("`{}` is missing", dir.join(file::RECORD).display()));
-    let record = record::read(&dir.join(file::RECORD))?.ok_or_else(missing)?;
-    Ok((record, Host::read()?))
+struct Monitor {
+    dir: PathBuf,
+    record: Record,
+    host: Host,
+    status: Status,
+    relay: Relay,
+    /// Where clients come in.
+    door: OwnedFd,
+    orders: Inbox,
+    restarts: Restarts,
+    after: After,
+    /// When the payload, which was asked to end, is killed.
+    kill_at: Option<Instant>,
+    /// Something happened since we last gave memory back.
+    at_work: bool,
 }
 
-/// How a payload ended.
-struct Ended {
-    started: String,
-    code: u8,
-    /// Why the log lacks something.
-    log_failure: Option<Error>,
-}
-
-fn run(dir: &Path, root: OwnedFd, relay: &mut Relay, record: &Record, host: &Host) -> Result<Ended> {
-    let mut spec: Spec = record::read(&dir.join(file::SPEC))?
-        .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
-    crate::joins::add(&mut spec, &record.request, dir)?;
-    let wanted = cgroups::plan(&spec, &record.id, host)?;
-    let plan = runtime::compile(&spec, &setting(dir, host, &wanted.places()))?;
-    let mut log = log::Log::new(dir, record)?;
-    let cgroup = wanted.make(dir, &record.id)?;
-    let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
-    let running = {
-        let stdio = ends.as_ref().map(PayloadEnds::as_array);
-        runtime::launch(
-            &plan,
-            Launch {
-                root: root.as_fd(),
-                stdio,
-                cgroup: cgroup.v2_fd(),
-                task_files: cgroup.task_files(),
-                launchers: None,
-                start: None,
-                agent: None,
-                hook_input: None,
-                attend: &mut |event| match event {
-                    Event::Born(pid, _) => cgroup.born(dir, pid),
-                    Event::Mounted(_) => Ok(()),
-                },
-            },
-        )?
-    };
-    // Our copies would keep the pipes open and the root mounted after the payload's end.
-    cgroup.keep();
-    drop((ends, root, plan, spec));
-    let started = record::now();
-    let status = Status {
-        version: record::VERSION,
-        started: started.clone(),
-        pid: Some(running.pid.as_raw_nonzero().get().unsigned_abs()),
-        ..Status::default()
-    };
-    let ended = record::replace(&dir.join(file::STATUS), &status).and_then(|()| {
-        relay.say(&FromMonitor::Running);
-        // After the launch, so that the payload has no handler of ours.
+impl Monitor {
+    fn new(dir: &Path) -> Result<Self> {
+        let missing = || Error::new(Kind::Internal, format!("`{}` is missing", dir.join(file::RECORD).display()));
+        let record: Record = record::read(&dir.join(file::RECORD))?.ok_or_else(missing)?;
+        let folder = openat(CWD, dir, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let door = folder.and_then(|folder| sys::socket::listen(folder.as_fd(), file::SOCKET));
+        let door = door.map_err(std::io::Error::from).context(|| format!("can't listen in `{}`", dir.display()))?;
         let orders = Inbox::open(&[number::TERM]).map_err(sys::kernel::error).context(|| "can't catch signals")?;
-        relay.run(streams.with_console(running.console)?, &mut log, (running.pid, &running.pidfd), &orders)
-    });
-    match ended {
-        Ok(code) => Ok(Ended { started, code, log_failure: log.finish() }),
-        Err(error) => {
-            // A payload that nobody watches must not run on. It may have ended already.
-            let _ = rustix::process::kill_process(running.pid, rustix::process::Signal::KILL);
-            Err(error)
+        Ok(Self {
+            dir: dir.to_owned(),
+            host: Host::read()?,
+            // Of the last time, in case that this start fails.
+            status: record::read(&dir.join(file::STATUS)).ok().flatten().unwrap_or_default(),
+            relay: Relay::new(Vec::new(), Streams::none(), record.request.stdin_once),
+            record,
+            door,
+            orders,
+            restarts: Restarts::default(),
+            after: After::Policy,
+            kill_at: None,
+            at_work: true,
+        })
+    }
+
+    /// Runs the payload, and again as long as somebody or its policy wants that: its last exit code.
+    fn live(&mut self, root: OwnedFd) -> Result<u8> {
+        let mut root = Some(root);
+        loop {
+            let begin = Instant::now();
+            let outcome = self.run(root.take());
+            self.status.oom_killed = cgroups::oom_kills(&self.dir, &self.record.id, &self.host) > 0;
+            let cleaned = cgroups::remove(&self.dir, &self.record.id, &self.host);
+            // The first failure in time is the one to tell.
+            let code = outcome.and_then(|code| cleaned.map(|()| code))?;
+            let Some(delay) = self.next(code, begin.elapsed()) else { return Ok(code) };
+            self.status.restarting = true;
+            self.status.restart_count = self.restarts.count;
+            self.save()?;
+            for client in self.relay.clients.iter_mut().filter(|client| matches!(client.role, Role::Attached(_))) {
+                client.say_last(&FromMonitor::Exited(code));
+            }
+            self.wait_to_start(Instant::now() + delay)?;
+            self.status.restarting = false;
+            if self.after == After::End {
+                return Ok(code);
+            }
+        }
+    }
+
+    /// After how long the payload starts again, if it does.
+    fn next(&mut self, code: u8, ran: Duration) -> Option<Duration> {
+        match self.after {
+            After::End => None,
+            After::Start => {
+                self.restarts = Restarts::default();
+                Some(Duration::ZERO)
+            }
+            After::Policy => {
+                // It may have been changed meanwhile.
+                let record = record::read::<Record>(&self.dir.join(file::RECORD)).ok().flatten();
+                let policy = record.map_or(self.record.request.restart, |record| record.request.restart);
+                self.restarts.next(policy, code, ran)
+            }
+        }
+    }
+
+    /// Runs the payload once; its exit code.
+    fn run(&mut self, root: Option<OwnedFd>) -> Result<u8> {
+        (self.after, self.kill_at) = (After::Policy, None);
+        let root = match root {
+            Some(root) => root,
+            None => crate::create::mount_again(&self.dir, &self.record)?,
+        };
+        let mut log = Log::new(&self.dir, &self.record)?;
+        let (running, streams) = launch::launch(&self.dir, &self.record, &self.host, root)?;
+        self.relay.streams = streams;
+        self.status = Status {
+            version: record::VERSION,
+            started: record::now(),
+            pid: Some(running.pid.as_raw_nonzero().get().unsigned_abs()),
+            restart_count: self.restarts.count,
+            ..Status::default()
+        };
+        let ended = self.save().and_then(|()| {
+            self.relay.tell_attached(&FromMonitor::Running);
+            for client in self.relay.clients.iter_mut().filter(|client| client.role == Role::Restarting) {
+                client.say_last(&FromMonitor::Done);
+            }
+            let limit = self.record.request.time_limit_s.map(Duration::from_secs);
+            self.kill_at = limit.and_then(|limit| Instant::now().checked_add(limit));
+            self.attend(&running, &mut log)
+        });
+        match ended {
+            Ok(code) => {
+                self.status = Status {
+                    finished: record::now(),
+                    exit_code: Some(code),
+                    pid: None,
+                    paused: false,
+                    error: log.finish().as_ref().map_or_else(String::new, Error::to_string),
+                    ..std::mem::take(&mut self.status)
+                };
+                Ok(code)
+            }
+            // A payload that nobody watches must not run on.
+            Err(error) => Err(kill(&running, error)),
+        }
+    }
+
+    /// Does what clients, signals and streams want until the payload has ended and all it said is with the log.
+    fn attend(&mut self, running: &Running, log: &mut Log) -> Result<u8> {
+        loop {
+            let seen = self.wait(Some(running), self.kill_at)?;
+            while self.orders.next().is_some() {
+                self.end_payload(&api::Stop::default(), running);
+                self.after = After::End;
+            }
+            self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
+            if self.kill_at.is_some_and(|at| Instant::now() >= at) {
+                self.kill_at = None;
+                words::signal(running, number::KILL);
+            }
+            if seen.has(What::Payload, READABLE) {
+                let waited = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
+                let waited = waited.map_err(std::io::Error::from).context(|| "can't wait for the payload")?;
+                self.relay.finish(&mut |stream, bytes| log.take(stream, bytes));
+                return exit_code(waited.map(|(_, status)| status));
+            }
+        }
+    }
+
+    /// Without a payload: until then, or until somebody changes his mind.
+    fn wait_to_start(&mut self, until: Instant) -> Result<()> {
+        while Instant::now() < until && self.after == After::Policy {
+            let seen = self.wait(None, Some(until))?;
+            if self.orders.next().is_some() {
+                self.after = After::End;
+            }
+            self.serve(&seen, None, &mut |_, _| {});
+        }
+        Ok(())
+    }
+
+    /// Waits until something happens or is due.
+    fn wait(&mut self, running: Option<&Running>, due: Option<Instant>) -> Result<Seen> {
+        let mut watch = Watch::default();
+        watch.add(What::Orders, Some(self.orders.as_fd()), PollFlags::IN);
+        let lets_in = self.relay.clients.len() < MOST_CLIENTS;
+        watch.add(What::Door, Some(self.door.as_fd()).filter(|_| lets_in), PollFlags::IN);
+        watch.add(What::Payload, running.map(|running| running.pidfd.as_fd()), PollFlags::IN);
+        self.relay.watch(&mut watch);
+        let due = due.into_iter().chain(self.relay.deadline()).min();
+        let due = due.map(|due| due.saturating_duration_since(Instant::now()));
+        let rest = self.at_work.then_some(REST_AFTER);
+        let seen = watch.wait(due.into_iter().chain(rest).min())?;
+        if !seen.is_empty() {
+            self.at_work = true;
+        } else if self.at_work && due.is_none_or(|due| due > REST_AFTER) {
+            self.at_work = false;
+            self.relay.rest();
+            sys::memory::give_back();
+        }
+        Ok(seen)
+    }
+
+    /// Everything about clients and streams.
+    fn serve(&mut self, seen: &Seen, running: Option<&Running>, ear: relay::Ear<'_>) {
+        if seen.has(What::Door, READABLE) {
+            // One that gave up meanwhile; or we have no descriptors left, and then it has to try again.
+            if let Ok(socket) = sys::socket::accept(self.door.as_fd()) {
+                self.relay.clients.push(Client::new(socket, Role::New));
+            }
+        }
+        let mut words = Vec::new();
+        self.relay.serve(seen, &self.record.name, ear, &mut words);
+        for (place, word) in words {
+            self.hear(place, word, running);
+        }
+        self.relay.forget_gone();
+    }
+
+    /// Writes down how it is.
+    fn save(&self) -> Result<()> {
+        record::replace(&self.dir.join(file::STATUS), &self.status)
+    }
+
+    /// The last status, or with `--rm` the removal, of which the rest is left to be deleted.
+    fn settle(&mut self, outcome: Result<u8>) -> (Result<u8>, Option<Leftover>) {
+        if let Err(error) = &outcome {
+            self.status = failed(error, &self.status);
+        }
+        let settled = if self.record.request.remove {
+            // It may have another name by now.
+            let record = record::read(&self.dir.join(file::RECORD)).ok().flatten();
+            crate::remove::discard(&self.dir, record.as_ref().unwrap_or(&self.record), true).map(Some)
+        } else {
+            self.save().map(|()| None)
+        };
+        match (outcome, settled) {
+            (Ok(_), Err(error)) => (Err(error), None),
+            (outcome, settled) => (outcome, settled.unwrap_or_default()),
         }
     }
 }
 
-/// What the plan of a monitor's payload depends on besides its spec. A cgroup namespace of its own shows the container's
-/// cgroup.
-fn setting<'a>(dir: &'a Path, host: &'a Host, cgroups: &'a cgroups::Places) -> runtime::Setting<'a> {
-    let (cgroups, stops_at_birth) = (cgroups.places.as_slice(), cgroups.around);
-    runtime::Setting { dies_with_launcher: true, cgroups, stops_at_birth, ..runtime::Setting::plain(host, dir, dir) }
+/// What is written down of a start that failed, or of a monitor that could not go on.
+fn failed(error: &Error, before: &Status) -> Status {
+    // What ran once has ended, whatever became of it since.
+    let finished = if before.started.is_empty() { String::new() } else { record::now() };
+    Status {
+        version: record::VERSION,
+        started: before.started.clone(),
+        finished,
+        error: error.to_string(),
+        oom_killed: before.oom_killed,
+        restart_count: before.restart_count,
+        // As Docker: 128 for a start that failed for any other reason than the command.
+        exit_code: Some(match error.kind {
+            Kind::CommandNotFound => 127,
+            Kind::NotExecutable => 126,
+            _ => 128,
+        }),
+        ..Status::default()
+    }
 }
 
-/// What is written down of an end, or of a start that failed.
-fn last_status(outcome: &Result<Ended>, oom_killed: bool) -> Status {
-    match outcome {
-        Ok(ended) => Status {
-            version: record::VERSION,
-            started: ended.started.clone(),
-            finished: record::now(),
-            exit_code: Some(ended.code),
-            error: ended.log_failure.as_ref().map_or(String::new(), Error::to_string),
-            pid: None,
-            oom_killed,
-        },
-        Err(error) => Status {
-            version: record::VERSION,
-            error: error.to_string(),
-            oom_killed,
-            // As Docker: 128 for a start that failed for any other reason than the command.
-            exit_code: Some(match error.kind {
-                Kind::CommandNotFound => 127,
-                Kind::NotExecutable => 126,
-                _ => 128,
-            }),
-            ..Status::default()
-        },
-    }
+/// Ends a payload for that reason.
+fn kill(running: &Running, error: Error) -> Error {
+    // It may have ended, and been waited for, already.
+    let _ = rustix::process::pidfd_send_signal(&running.pidfd, rustix::process::Signal::KILL);
+    let _ = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
+    error
 }

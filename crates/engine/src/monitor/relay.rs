@@ -1,242 +1,167 @@
-//! The monitor's loop: payload ⇄ client and log, until the payload has ended and everything it said is delivered.
+//! A payload's standard streams ⇄ its clients and its log.
 //!
-//! A client that does not read makes the payload wait when a pipe (64 KiB) and one message are full, as a slow
-//! terminal would; a client that goes away is forgotten and the payload runs on.
+//! Used by the monitor for the payload and by an agent for an executed process, each with a loop of its own.
 
-use super::log::{Log, Stream};
+use super::client::{Client, Role, Word};
+use super::log::Stream;
 use super::streams::Streams;
-use api::attach::{FromMonitor, MAX_CHUNK_BYTES, STDIN_WINDOW_BYTES, ToMonitor};
-use error::{Error, Kind, Result, ResultExt};
-use rustix::event::{PollFd, PollFlags, poll};
-use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
+use super::watch::{READABLE, Seen, WRITABLE, Watch, What};
+use api::Attach;
+use api::attach::{FromMonitor, MAX_CHUNK_BYTES};
+use error::{Error, Kind, Result};
+use rustix::event::PollFlags;
+use rustix::fd::{AsFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::{RecvFlags, SendFlags};
-use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, waitpid};
+use rustix::process::WaitStatus;
 use rustix::termios::{Winsize, tcsetwinsize};
-use std::io::IoSlice;
-use sys::signal::Inbox;
+use std::time::Instant;
 
 /// Head of a client's message plus the largest body.
 const MESSAGE_BYTES: usize = 5 + MAX_CHUNK_BYTES;
 
-/// The conversation with the client, and what is on its way.
+/// Hears what a stream said, besides the clients.
+pub(super) type Ear<'a> = &'a mut dyn FnMut(Stream, &[u8]);
+
+/// The streams and everybody who takes part.
 pub(super) struct Relay {
-    /// `None` when the client is gone.
-    client: Option<OwnedFd>,
-    /// A message that the client's queue had no room for. While it waits no more output is read.
-    waiting: Option<(u8, Vec<u8>)>,
-    /// Input that the payload has not taken yet; never more than the window.
-    input: Vec<u8>,
-    /// The client has no more input.
-    input_ended: bool,
-    /// Input bytes taken that the client has not been told of.
-    owed: usize,
-    /// For one message or one chunk.
+    pub clients: Vec<Client>,
+    pub streams: Streams,
+    /// The end of a client's input is the end of the payload's.
+    pub stdin_once: bool,
+    /// For one message or one chunk; made when it is needed.
     buffer: Vec<u8>,
-    /// After the payload's end: how many bytes of its output and errors are still to be read.
-    left: [u64; 2],
 }
 
 impl Relay {
-    pub(super) fn new(client: OwnedFd) -> Self {
-        Self {
-            client: Some(client),
-            waiting: None,
-            input: Vec::new(),
-            input_ended: false,
-            owed: 0,
-            buffer: vec![0; MESSAGE_BYTES],
-            left: [0; 2],
+    pub(super) fn new(clients: Vec<Client>, streams: Streams, stdin_once: bool) -> Self {
+        Self { clients, streams, stdin_once, buffer: Vec::new() }
+    }
+
+    /// Gives back what only a relay at work needs.
+    pub(super) fn rest(&mut self) {
+        self.buffer = Vec::new();
+    }
+
+    /// Tells all who take part in the streams.
+    pub(super) fn tell_attached(&mut self, word: &FromMonitor<'_>) {
+        for client in self.clients.iter_mut().filter(|client| matches!(client.role, Role::Attached(_))) {
+            client.say(word);
         }
     }
 
-    /// Tells the client, or keeps it until there is room. Nothing may be waiting.
-    pub(super) fn say(&mut self, word: &FromMonitor<'_>) {
-        let (kind, body) = word.encode();
-        self.send(kind, &body);
-    }
-
-    /// The last word: waits for room, and for nothing when the client is gone.
-    pub(super) fn say_last(&mut self, word: &FromMonitor<'_>) {
-        let Some(client) = &self.client else { return };
-        let (kind, body) = word.encode();
-        // The client may go while we wait; then nobody is left to hear it.
-        let _ = sys::socket::send(client, &[IoSlice::new(&[kind]), IoSlice::new(&body)], None, SendFlags::empty());
-    }
-
-    fn send(&mut self, kind: u8, body: &[u8]) {
-        let Some(client) = &self.client else { return };
-        match sys::socket::send(client, &[IoSlice::new(&[kind]), IoSlice::new(body)], None, SendFlags::DONTWAIT) {
-            Ok(()) => {}
-            Err(Errno::AGAIN) => self.waiting = Some((kind, body.to_vec())),
-            Err(_) => self.forget_client(),
+    /// What must be waited for.
+    pub(super) fn watch<'a>(&'a self, watch: &mut Watch<'a>) {
+        for (place, client) in self.clients.iter().enumerate().filter(|(_, client)| !client.gone) {
+            watch.add(What::Client(place), Some(client.as_fd()), client.flags());
         }
+        let reads = !self.clients.iter().any(Client::is_full);
+        let output = |stream: &'a Option<OwnedFd>| stream.as_ref().filter(|_| reads).map(AsFd::as_fd);
+        watch.add(What::Stdout, output(&self.streams.stdout), PollFlags::IN);
+        watch.add(What::Stderr, output(&self.streams.stderr), PollFlags::IN);
+        let wants = self.clients.iter().any(|client| !client.input.is_empty());
+        watch.add(What::Stdin, self.streams.stdin.as_ref().filter(|_| wants).map(AsFd::as_fd), PollFlags::OUT);
     }
 
-    /// The client is gone: nobody reads, and nobody writes any more.
-    fn forget_client(&mut self) {
-        self.client = None;
-        self.waiting = None;
-        self.input_ended = true;
+    /// When a client that takes nothing must be cut off.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.clients.iter().filter_map(Client::cut_off_at).min()
     }
 
-    /// Relays until the payload has ended; its exit code. A signal of the inbox is the order to kill it.
-    pub(super) fn run(
-        &mut self,
-        mut streams: Streams,
-        log: &mut Log,
-        (pid, pidfd): (Pid, &OwnedFd),
-        orders: &Inbox,
-    ) -> Result<u8> {
-        let mut status = None;
-        loop {
-            let ready = self.wait(&streams, pidfd.as_fd(), orders, status.is_some())?;
-            while orders.next().is_some() {
-                // It may have ended meanwhile.
-                let _ = rustix::process::pidfd_send_signal(pidfd, Signal::KILL);
+    /// Does what can be done now. `words`: what clients said beyond their streams, each with its client's place; clients
+    /// keep their places until [`forget_gone`](Self::forget_gone).
+    pub(super) fn serve(&mut self, seen: &Seen, name: &str, ear: Ear<'_>, words: &mut Vec<(usize, Word)>) {
+        let now = Instant::now();
+        for place in 0..self.clients.len() {
+            let client = &mut self.clients[place];
+            if seen.has(What::Client(place), WRITABLE) {
+                client.flush();
             }
-            if ready.client_writable
-                && let Some((kind, body)) = self.waiting.take()
-            {
-                self.send(kind, &body);
-            }
-            if ready.client_readable {
-                self.hear(&mut streams, pidfd);
-            }
-            self.feed(&mut streams);
-            if self.owed > 0 && self.waiting.is_none() {
-                let taken = u32::try_from(std::mem::take(&mut self.owed)).expect("no more than the window is owed");
-                self.say(&FromMonitor::StdinTaken(taken));
-            }
-            if ready.stdout && self.waiting.is_none() {
-                self.drain(&mut streams.stdout, Stream::Stdout, log);
-            }
-            if ready.stderr && self.waiting.is_none() {
-                self.drain(&mut streams.stderr, Stream::Stderr, log);
-            }
-            if ready.ended && status.is_none() {
-                let waited = rustix::io::retry_on_intr(|| waitpid(Some(pid), WaitOptions::empty()));
-                let waited = waited.map_err(std::io::Error::from).context(|| "can't wait for the payload")?;
-                status = waited.map(|(_, status)| status);
-                (streams.stdin, streams.held) = (None, None);
-                self.left = left(&streams);
-            }
-            if let Some(status) = status
-                && self.waiting.is_none()
-                && self.is_drained(&mut streams, log)
-            {
-                return exit_code(status);
-            }
-        }
-    }
-
-    /// After the payload's end: reads what is left. Its whole pid namespace is dead, so what is not there now will
-    /// never come, or comes from somebody outside who was handed an end of a pipe.
-    fn is_drained(&mut self, streams: &mut Streams, log: &mut Log) -> bool {
-        self.drain_rest(&mut streams.stdout, Stream::Stdout, log);
-        self.drain_rest(&mut streams.stderr, Stream::Stderr, log);
-        self.waiting.is_none()
-    }
-
-    fn drain_rest(&mut self, stream: &mut Option<OwnedFd>, name: Stream, log: &mut Log) {
-        while self.waiting.is_none() && self.left[name as usize] > 0 {
-            match self.drain(stream, name, log) {
-                0 => break,
-                length => self.left[name as usize] = self.left[name as usize].saturating_sub(length as u64),
-            }
-        }
-    }
-
-    /// Waits until something can be done.
-    fn wait(&self, streams: &Streams, pidfd: BorrowedFd<'_>, orders: &Inbox, ended: bool) -> Result<Ready> {
-        let mut fds = Vec::with_capacity(6);
-        let mut client_flags = PollFlags::IN;
-        if self.waiting.is_some() {
-            client_flags |= PollFlags::OUT;
-        }
-        let read_output = self.waiting.is_none();
-        let client = add(&mut fds, self.client.as_ref().map(AsFd::as_fd), client_flags);
-        let payload = add(&mut fds, (!ended).then_some(pidfd), PollFlags::IN);
-        let stdout = add(&mut fds, streams.stdout.as_ref().filter(|_| read_output).map(AsFd::as_fd), PollFlags::IN);
-        let stderr = add(&mut fds, streams.stderr.as_ref().filter(|_| read_output).map(AsFd::as_fd), PollFlags::IN);
-        add(&mut fds, streams.stdin.as_ref().filter(|_| !self.input.is_empty()).map(AsFd::as_fd), PollFlags::OUT);
-        add(&mut fds, Some(orders.as_fd()), PollFlags::IN);
-        // After the end only the client's queue is waited for.
-        if !(ended && self.waiting.is_none()) {
-            rustix::io::retry_on_intr(|| poll(&mut fds, None))
-                .map_err(std::io::Error::from)
-                .context(|| "can't wait for the payload")?;
-        }
-        let has = |place: Option<usize>, flags: PollFlags| place.is_some_and(|at| fds[at].revents().intersects(flags));
-        let readable = PollFlags::IN | PollFlags::HUP | PollFlags::ERR;
-        Ok(Ready {
-            client_readable: has(client, readable),
-            client_writable: has(client, PollFlags::OUT | PollFlags::HUP | PollFlags::ERR),
-            ended: has(payload, readable),
-            stdout: has(stdout, readable),
-            stderr: has(stderr, readable),
-        })
-    }
-
-    /// One message of the client's.
-    fn hear(&mut self, streams: &mut Streams, pidfd: &OwnedFd) {
-        let Some(client) = &self.client else { return };
-        let length = match sys::socket::receive(client, &mut self.buffer, RecvFlags::DONTWAIT) {
-            Ok((0, _)) => return self.forget_client(),
-            Ok((length, _)) => length,
-            Err(Errno::AGAIN) => return,
-            Err(_) => return self.forget_client(),
-        };
-        match ToMonitor::decode(&self.buffer[..length]) {
-            Ok(ToMonitor::Stdin(bytes)) if self.input.len() + bytes.len() <= STDIN_WINDOW_BYTES => {
-                self.input.extend_from_slice(bytes);
-            }
-            Ok(ToMonitor::StdinClosed) => self.input_ended = true,
-            Ok(ToMonitor::Resize { rows, columns }) => {
-                if let Some(console) = &streams.console {
-                    let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-                    // A terminal whose payload has just ended has no size to change.
-                    let _ = tcsetwinsize(console, size);
+            client.cut_off_if_stalled(now, name);
+            if seen.has(What::Client(place), READABLE) {
+                self.buffer.resize(MESSAGE_BYTES, 0);
+                match client.hear(&mut self.buffer) {
+                    Some(Word::Resize { rows, columns }) => self.resize(rows, columns),
+                    Some(word) => words.push((place, word)),
+                    None => {}
                 }
             }
-            Ok(ToMonitor::Signal(number)) => {
-                // The payload may have ended meanwhile: then there is nothing to be signalled.
-                let _ = sys::process::signal(pidfd, number);
-            }
-            // A client that breaks the rules is as good as gone.
-            Ok(ToMonitor::Detach | ToMonitor::Stdin(_)) | Err(_) => self.forget_client(),
+        }
+        self.feed();
+        self.clients.iter_mut().for_each(Client::settle);
+        if seen.has(What::Stdout, READABLE) && !self.clients.iter().any(Client::is_full) {
+            self.drain(Stream::Stdout, ear);
+        }
+        if seen.has(What::Stderr, READABLE) && !self.clients.iter().any(Client::is_full) {
+            self.drain(Stream::Stderr, ear);
+        }
+    }
+
+    /// Lets go of those whose connection is over, once their input has gone to the payload.
+    pub(super) fn forget_gone(&mut self) {
+        if self.clients.iter().any(|client| client.gone || is_done(client)) {
+            self.feed();
+            self.clients.retain(|client| !client.input.is_empty() || !client.gone && !is_done(client));
+        }
+    }
+
+    fn resize(&mut self, rows: u16, columns: u16) {
+        if let Some(console) = &self.streams.console {
+            let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+            // A terminal whose payload has just ended has no size to change.
+            let _ = tcsetwinsize(console, size);
         }
     }
 
     /// Gives the payload what input there is, as far as it takes it.
-    fn feed(&mut self, streams: &mut Streams) {
-        if let Some(stdin) = &streams.stdin
-            && !self.input.is_empty()
-        {
-            let taken = match rustix::io::write(stdin, &self.input) {
-                Ok(taken) => taken,
-                Err(Errno::AGAIN | Errno::INTR) => 0,
-                // It has closed its end: the rest goes nowhere, and so does what follows.
-                Err(_) => {
-                    streams.stdin = None;
-                    self.input.len()
+    fn feed(&mut self) {
+        for place in 0..self.clients.len() {
+            let client = &mut self.clients[place];
+            if let Some(stdin) = &self.streams.stdin
+                && !client.input.is_empty()
+            {
+                match rustix::io::write(stdin, &client.input) {
+                    Ok(taken) => client.took(taken),
+                    Err(Errno::AGAIN | Errno::INTR) => {}
+                    // It has closed its end: the rest goes nowhere, and so does what follows.
+                    Err(_) => self.streams.stdin = None,
                 }
-            };
-            self.input.drain(..taken);
-            self.owed += taken;
-        }
-        if streams.stdin.is_none() && !self.input.is_empty() {
-            self.owed += std::mem::take(&mut self.input).len();
-        }
-        // A terminal is not closed by the end of its client's input.
-        if self.input_ended && self.input.is_empty() && streams.console.is_none() {
-            streams.stdin = None;
+            }
+            if self.streams.stdin.is_none() && !client.input.is_empty() {
+                client.took(client.input.len());
+            }
+            // A client that is lost is one whose input has ended; one that left on purpose leaves it open.
+            let ended = client.input_ended || client.gone && !client.detached;
+            let fed = matches!(client.role, Role::Attached(Attach { stdin: true, .. }));
+            // A terminal is not closed by the end of its client's input.
+            if self.stdin_once && fed && ended && client.input.is_empty() && self.streams.console.is_none() {
+                self.streams.stdin = None;
+            }
         }
     }
 
-    /// Reads a chunk of a stream to the log and the client; its length. 0: there was nothing, or it has ended.
-    fn drain(&mut self, stream: &mut Option<OwnedFd>, name: Stream, log: &mut Log) -> usize {
+    /// After the payload's end: reads what is left, whoever listens. Its whole pid namespace is dead, so what is not
+    /// there now will never come, or comes from somebody outside who was handed an end of a pipe.
+    pub(super) fn finish(&mut self, ear: Ear<'_>) {
+        (self.streams.stdin, self.streams.held) = (None, None);
+        for (stream, mut left) in [Stream::Stdout, Stream::Stderr].into_iter().zip(left(&self.streams)) {
+            while left > 0 {
+                match self.drain(stream, ear) {
+                    0 => break,
+                    length => left = left.saturating_sub(length as u64),
+                }
+            }
+        }
+        self.streams = Streams::none();
+    }
+
+    /// Reads a chunk of a stream to the log and the clients; its length. 0: there was nothing, or it has ended.
+    fn drain(&mut self, name: Stream, ear: Ear<'_>) -> usize {
+        let stream = match name {
+            Stream::Stdout => &mut self.streams.stdout,
+            Stream::Stderr => &mut self.streams.stderr,
+        };
         let Some(fd) = stream else { return 0 };
+        self.buffer.resize(MESSAGE_BYTES, 0);
         let length = match rustix::io::read(fd, &mut self.buffer[..MAX_CHUNK_BYTES]) {
             Err(Errno::AGAIN | Errno::INTR) => return 0,
             // A terminal says EIO when its last user is gone.
@@ -246,13 +171,25 @@ impl Relay {
             }
             Ok(length) => length,
         };
-        let buffer = std::mem::take(&mut self.buffer);
-        log.take(name, &buffer[..length]);
-        let kind = if name == Stream::Stdout { b'O' } else { b'E' };
-        self.send(kind, &buffer[..length]);
-        self.buffer = buffer;
+        ear(name, &self.buffer[..length]);
+        let (kind, said) = (if name == Stream::Stdout { b'O' } else { b'E' }, &self.buffer[..length]);
+        for client in &mut self.clients {
+            let listens = match (client.role, name) {
+                (Role::Attached(which), Stream::Stdout) => which.stdout,
+                (Role::Attached(which), Stream::Stderr) => which.stderr,
+                _ => false,
+            };
+            if listens {
+                client.send(kind, said);
+            }
+        }
         length
     }
+}
+
+/// It has heard its last word.
+fn is_done(client: &Client) -> bool {
+    client.role == Role::Leaving && client.has_heard_all()
 }
 
 /// What is in the payload's pipes now. A terminal ends by itself: it is hung up together with its session.
@@ -264,24 +201,11 @@ fn left(streams: &Streams) -> [u64; 2] {
     [bytes(&streams.stdout), bytes(&streams.stderr)]
 }
 
-/// Adds a descriptor to be waited for; its place.
-fn add<'a>(fds: &mut Vec<PollFd<'a>>, fd: Option<BorrowedFd<'a>>, flags: PollFlags) -> Option<usize> {
-    fds.push(PollFd::from_borrowed_fd(fd?, flags));
-    Some(fds.len() - 1)
-}
-
-/// What a wait found.
-struct Ready {
-    client_readable: bool,
-    client_writable: bool,
-    ended: bool,
-    stdout: bool,
-    stderr: bool,
-}
-
 /// As a shell says it: the payload's own code, or 128 and the signal.
-fn exit_code(status: WaitStatus) -> Result<u8> {
-    let code = status.exit_status().or_else(|| status.terminating_signal().map(|signal| 128 + signal));
-    code.and_then(|code| u8::try_from(code).ok())
+pub(super) fn exit_code(status: Option<WaitStatus>) -> Result<u8> {
+    let code = |status: WaitStatus| status.exit_status().or(status.terminating_signal().map(|signal| 128 + signal));
+    status
+        .and_then(code)
+        .and_then(|code| u8::try_from(code).ok())
         .ok_or_else(|| Error::new(Kind::Internal, "the payload ended in a way that wait(2) does not know"))
 }

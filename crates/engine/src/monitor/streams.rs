@@ -35,9 +35,14 @@ impl PayloadEnds {
 }
 
 impl Streams {
+    /// None at all.
+    pub(super) fn none() -> Self {
+        Self { stdin: None, stdout: None, stderr: None, console: None, held: None }
+    }
+
     /// Pipes, or nothing yet when a terminal will come from the init.
     pub(super) fn new(tty: bool, interactive: bool) -> Result<(Self, Option<PayloadEnds>)> {
-        let mut ours = Self { stdin: None, stdout: None, stderr: None, console: None, held: None };
+        let mut ours = Self::none();
         if tty {
             return Ok((ours, None));
         }

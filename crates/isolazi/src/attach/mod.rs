@@ -106,6 +106,27 @@ pub(crate) fn attach(socket: &OwnedFd, name: &str, manner: Manner) -> Result<End
     end
 }
 
+/// `is_wanted`: standard input is for a terminal; then it must be one.
+///
+/// # Errors
+/// In both of Docker's wordings, with a way out.
+pub(crate) fn check_terminal(is_wanted: bool, way_out: &str) -> Result<()> {
+    if !is_wanted || terminal::terminals().stdin {
+        return Ok(());
+    }
+    let text = "the input device is not a TTY: cannot attach stdin to a TTY-enabled container because stdin is not a \
+                terminal";
+    Err(Error::invalid(text).hint(way_out))
+}
+
+/// Has a program that draws on its whole terminal draw anew: only a size that changes is told to it.
+pub(crate) fn redraw(socket: &OwnedFd, window: Option<(u16, u16)>) {
+    let Some((rows, columns)) = window else { return };
+    let (head, body) = ToMonitor::Resize { rows: rows.saturating_add(1), columns }.encode();
+    // The true size comes next. A monitor that is gone is found out by who talks to it then.
+    let _ = sys::socket::send(socket, &[IoSlice::new(&head), IoSlice::new(body)], None, SendFlags::empty());
+}
+
 /// Waits until the payload has been executed, then leaves it alone.
 pub(crate) fn detach(socket: &OwnedFd, name: &str) -> Result<()> {
     let mut buffer = vec![0; MAX_CHUNK_BYTES + 1];
@@ -118,7 +139,11 @@ pub(crate) fn detach(socket: &OwnedFd, name: &str) -> Result<()> {
         match FromMonitor::decode(&buffer[..length])? {
             FromMonitor::Failed(error) => return Err(error),
             FromMonitor::Running | FromMonitor::Exited(_) => break,
-            FromMonitor::Stdout(_) | FromMonitor::Stderr(_) | FromMonitor::StdinTaken(_) => {}
+            FromMonitor::Stdout(_)
+            | FromMonitor::Stderr(_)
+            | FromMonitor::StdinTaken(_)
+            | FromMonitor::Done
+            | FromMonitor::Note(_) => {}
         }
     }
     let (head, body) = ToMonitor::Detach.encode();
@@ -225,12 +250,12 @@ impl Relay<'_> {
         let length = match sys::socket::receive(self.socket, buffer, RecvFlags::DONTWAIT) {
             Ok((0, _)) => return Err(died(self.name)),
             Ok((length, _)) => length,
-            Err(Errno::AGAIN) => return Ok(()),
-            Err(Errno::CONNRESET) => return Err(died(self.name)),
+            // It left without having read all we said; what it said before is still to be read, and then its end.
+            Err(Errno::AGAIN | Errno::CONNRESET) => return Ok(()),
             Err(errno) => return Err(lost(self.name, errno)),
         };
         match FromMonitor::decode(&buffer[..length])? {
-            FromMonitor::Running => Ok(()),
+            FromMonitor::Running | FromMonitor::Done | FromMonitor::Note(_) => Ok(()),
             FromMonitor::Failed(error) => Err(error),
             FromMonitor::Stdout(bytes) => self.write(Stream::Out, Some(bytes)),
             FromMonitor::Stderr(bytes) => self.write(Stream::Err, Some(bytes)),

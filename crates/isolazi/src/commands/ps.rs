@@ -81,7 +81,9 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let mut containers = door.engine(As::Caller)?.containers()?;
     containers.sort_by(|a, b| b.created.cmp(&a.created));
     let everything = is_on(matches, "all") || last.is_some() || filters.ask_for_states();
-    containers.retain(|container| (everything || container.state == State::Running) && filters.accept(container));
+    containers.retain(|container| {
+        (everything || container.state.is_alive() || container.state == State::Restarting) && filters.accept(container)
+    });
     containers.truncate(last.unwrap_or(usize::MAX));
 
     let now = Timestamp::now();
@@ -140,6 +142,8 @@ pub(crate) fn state(state: &State) -> &'static str {
     match state {
         State::Created => "created",
         State::Running => "running",
+        State::Paused => "paused",
+        State::Restarting => "restarting",
         State::Exited => "exited",
         State::Dead => "dead",
     }
@@ -149,12 +153,17 @@ fn status(container: &ContainerSummary, now: Timestamp) -> String {
     match container.state {
         State::Created => "Created".to_owned(),
         State::Running => format!("Up {}", time::since(&container.started, now)),
-        State::Exited => {
-            let code = container.exit_code.unwrap_or_default();
-            format!("Exited ({code}) {}", with_ago(time::since(&container.finished, now))).trim_end().to_owned()
-        }
+        State::Paused => format!("Up {} (Paused)", time::since(&container.started, now)),
+        State::Restarting => ended("Restarting", container, now),
+        State::Exited => ended("Exited", container, now),
         State::Dead => "Dead".to_owned(),
     }
+}
+
+/// `Exited (1) 5 minutes ago`
+fn ended(how: &str, container: &ContainerSummary, now: Timestamp) -> String {
+    let code = container.exit_code.unwrap_or_default();
+    format!("{how} ({code}) {}", with_ago(time::since(&container.finished, now))).trim_end().to_owned()
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::verbs::{Arity, Verb};
 use clap::ArgMatches;
-use error::{Error, Result};
+use error::Result;
 
 pub(crate) const VERB: Verb = Verb {
     name: "run",
@@ -28,12 +28,9 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let wish = create::with_caller(door, terminals, |caller| wish(matches, rest(matches), true, caller))?;
     let detach_keys = DetachKeys::parse(wish.detach_keys.as_deref())?;
     let Wish { ref create, detach, forward_signals, .. } = wish;
-    if create.interactive && create.tty && !detach && !terminals.stdin {
-        let error = Error::invalid(
-            "the input device is not a TTY: cannot attach stdin to a TTY-enabled container because stdin is not a \
-             terminal",
-        );
-        door.console.complain(&error.hint("leave `-t` out when input comes from a pipe or a file"));
+    let types = create.interactive && create.tty && !detach;
+    if let Err(error) = attach::check_terminal(types, "leave `-t` out when input comes from a pipe or a file") {
+        door.console.complain(&error);
         return Ok(exit::FAILURE);
     }
     let cancel = door.cancel_flag()?;

@@ -86,9 +86,11 @@ fn status(text: &str) -> Result<Option<State>> {
     match text {
         "created" => Ok(Some(State::Created)),
         "running" => Ok(Some(State::Running)),
+        "paused" => Ok(Some(State::Paused)),
+        "restarting" => Ok(Some(State::Restarting)),
         "exited" => Ok(Some(State::Exited)),
         "dead" => Ok(Some(State::Dead)),
-        "paused" | "restarting" | "removing" => Ok(None),
+        "removing" => Ok(None),
         _ => Err(bad_value("status", text)),
     }
 }

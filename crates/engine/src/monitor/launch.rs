@@ -1,0 +1,53 @@
+//! From a container's folder to a payload that runs.
+
+use super::streams::{PayloadEnds, Streams};
+use crate::cgroups;
+use crate::record::{self, Record, file};
+use error::{Error, Kind, Result};
+use oci::runtime::Spec;
+use runtime::{Event, Host, Launch, Running};
+use rustix::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+/// Starts it. Its cgroups stay when that fails; the caller removes them in any case.
+pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) -> Result<(Running, Streams)> {
+    let mut spec: Spec = record::read(&dir.join(file::SPEC))?
+        .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
+    crate::joins::add(&mut spec, &record.request, dir)?;
+    let wanted = cgroups::plan(&spec, &record.id, host)?;
+    let plan = runtime::compile(&spec, &setting(dir, host, &wanted.places()))?;
+    let cgroup = wanted.make(dir, &record.id)?;
+    let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
+    let mut running = runtime::launch(
+        &plan,
+        Launch {
+            root: root.as_fd(),
+            stdio: ends.as_ref().map(PayloadEnds::as_array),
+            cgroup: cgroup.v2_fd(),
+            task_files: cgroup.task_files(),
+            launchers: None,
+            start: None,
+            agent: None,
+            hook_input: None,
+            attend: &mut |event| match event {
+                Event::Born(pid, _) => cgroup.born(dir, pid),
+                Event::Mounted(_) => Ok(()),
+            },
+        },
+    )?;
+    cgroup.keep();
+    // Our copies of the payload's ends and of the root go with this call: they would keep the pipes open and the root
+    // mounted after the payload's end.
+    let streams = streams.with_console(running.console.take());
+    match streams {
+        Ok(streams) => Ok((running, streams)),
+        Err(error) => Err(super::kill(&running, error)),
+    }
+}
+
+/// What the plan of a monitor's payload depends on besides its spec. A cgroup namespace of its own shows the container's
+/// cgroup.
+fn setting<'a>(dir: &'a Path, host: &'a Host, cgroups: &'a cgroups::Places) -> runtime::Setting<'a> {
+    let (cgroups, stops_at_birth) = (cgroups.places.as_slice(), cgroups.around);
+    runtime::Setting { dies_with_launcher: true, cgroups, stops_at_birth, ..runtime::Setting::plain(host, dir, dir) }
+}

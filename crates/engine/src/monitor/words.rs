@@ -1,0 +1,152 @@
+//! What clients want of the container, and what becomes of it.
+
+use super::client::{Role, Word};
+use super::stopping::{self, Manners, Way};
+use super::{After, Monitor};
+use crate::cgroups;
+use api::attach::FromMonitor;
+use api::{Stop, Wish};
+use error::{Error, Kind, Result};
+use runtime::Running;
+use std::time::{Duration, Instant};
+use sys::signal::number;
+
+impl Monitor {
+    /// A word of the client at that place. `running`: there is a payload.
+    pub(super) fn hear(&mut self, place: usize, word: Word, running: Option<&Running>) {
+        let wish = match word {
+            Word::Wish(wish) => wish,
+            Word::Signal(number) => return running.map_or((), |running| signal(running, number)),
+            // The relay sees to it.
+            Word::Resize { .. } => return,
+        };
+        let answer = match (wish, running) {
+            (Wish::Wait, _) => Ok(Answer::At(Role::Waiting)),
+            (Wish::Stop(stop), _) => self.stop(place, &stop, running).map(|()| Answer::At(Role::Waiting)),
+            (Wish::Restart(stop), _) => self.restart(place, &stop, running),
+            (Wish::Attach(_), None) => {
+                Err(self.conflict("You cannot attach to a restarting container, wait until it is running"))
+            }
+            (Wish::Attach(_), Some(_)) if self.status.paused => {
+                Err(self.conflict("You cannot attach to a paused container, unpause it first"))
+            }
+            (Wish::Attach(which), Some(_)) => Ok(Answer::Attach(which)),
+            (Wish::Signal(number), Some(running)) => self.signal(number, running),
+            (Wish::Pause, Some(_)) => self.pause(),
+            (Wish::Resume, _) => self.resume(),
+            (Wish::Exec(_), Some(_)) => Err(self.conflict("not yet")),
+            (_, None) => Err(self.conflict(&format!("container {} is not running", self.record.id))),
+        };
+        let client = &mut self.relay.clients[place];
+        match answer {
+            Ok(Answer::Done) => client.say_last(&FromMonitor::Done),
+            Ok(Answer::At(role)) => client.role = role,
+            Ok(Answer::Attach(which)) => {
+                client.role = Role::Attached(which);
+                client.say(&FromMonitor::Running);
+            }
+            Err(error) => client.say_last(&FromMonitor::Failed(error)),
+        }
+    }
+
+    fn conflict(&self, text: &str) -> Error {
+        Error::new(Kind::Conflict, text)
+    }
+
+    /// A user's order to end, remembered before anything is done.
+    fn stop(&mut self, place: usize, stop: &Stop, running: Option<&Running>) -> Result<()> {
+        self.after = After::End;
+        self.status.stopped_by_user = true;
+        self.save()?;
+        self.ask_to_end(place, stop, running);
+        Ok(())
+    }
+
+    fn restart(&mut self, place: usize, stop: &Stop, running: Option<&Running>) -> Result<Answer> {
+        self.after = After::Start;
+        self.ask_to_end(place, stop, running);
+        Ok(Answer::At(Role::Restarting))
+    }
+
+    fn ask_to_end(&mut self, place: usize, stop: &Stop, running: Option<&Running>) {
+        let note = running.and_then(|running| self.end_payload(stop, running));
+        if let Some(note) = note {
+            self.relay.clients[place].say(&FromMonitor::Note(&note));
+        }
+    }
+
+    /// Begins to end the payload; what a user should know of it.
+    pub(super) fn end_payload(&mut self, stop: &Stop, running: &Running) -> Option<String> {
+        let manners = Manners {
+            signal: if self.record.stop_signal == 0 { number::TERM } else { self.record.stop_signal },
+            timeout_s: self.record.request.stop_timeout_s,
+        };
+        let way = stopping::decide(stop, manners, |signal| stopping::notices(running.pid, signal));
+        let (sent, note) = match way {
+            Way::Kill => (number::KILL, None),
+            Way::KillDeaf(deaf) => (number::KILL, Some(stopping::note(&self.record.name, deaf))),
+            Way::Ask(asked, time) => {
+                // Who is in more of a hurry than one before decides.
+                let kill_at = time.and_then(|time: Duration| Instant::now().checked_add(time));
+                self.kill_at = self.kill_at.into_iter().chain(kill_at).min();
+                (asked, None)
+            }
+        };
+        signal(running, sent);
+        // What is frozen notices nothing. If it cannot be thawed it will be killed.
+        if self.status.paused {
+            let _ = self.resume();
+        }
+        note
+    }
+
+    /// Docker's rule: who kills, or sends the stop signal, does not want to see the payload started again.
+    fn signal(&mut self, number: u8, running: &Running) -> Result<Answer> {
+        if number == number::KILL || number == self.record.stop_signal {
+            self.after = After::End;
+            self.status.stopped_by_user = true;
+            self.save()?;
+        }
+        signal(running, number);
+        if number == number::KILL { Ok(Answer::At(Role::Waiting)) } else { Ok(Answer::Done) }
+    }
+
+    fn pause(&mut self) -> Result<Answer> {
+        if self.status.paused {
+            return Err(self.conflict(&format!("Container {} is already paused", self.record.id)));
+        }
+        let Some(cgroups) = cgroups::find(&self.dir, &self.record.id, &self.host)? else {
+            let text = format!("can't pause container {}: it has no cgroup of its own", self.record.name);
+            return Err(Error::new(Kind::Unsupported, text).hint("an ordinary user needs a delegated cgroup v2"));
+        };
+        cgroups.freeze()?;
+        self.status.paused = true;
+        self.save()?;
+        Ok(Answer::Done)
+    }
+
+    fn resume(&mut self) -> Result<Answer> {
+        if !self.status.paused {
+            return Err(self.conflict(&format!("Container {} is not paused", self.record.id)));
+        }
+        if let Some(cgroups) = cgroups::find(&self.dir, &self.record.id, &self.host)? {
+            cgroups.thaw()?;
+        }
+        self.status.paused = false;
+        self.save()?;
+        Ok(Answer::Done)
+    }
+}
+
+/// What a client hears.
+enum Answer {
+    Done,
+    /// Later, at that point.
+    At(Role),
+    Attach(api::Attach),
+}
+
+/// Sends it. The payload may have ended meanwhile: then there is nothing to be signalled.
+pub(super) fn signal(running: &Running, number: u8) {
+    let _ = sys::process::signal(&running.pidfd, number);
+}
