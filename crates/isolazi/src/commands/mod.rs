@@ -1,17 +1,26 @@
 //! The commands, one file each: its place in the tree of commands, its flags, and what it does.
 
+pub(crate) mod attach;
 pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod images;
 pub(crate) mod info;
 pub(crate) mod internal;
+pub(crate) mod kill;
 pub(crate) mod logs;
+pub(crate) mod pause;
 pub(crate) mod ps;
 pub(crate) mod pull;
+pub(crate) mod rename;
+pub(crate) mod restart;
 pub(crate) mod rm;
 pub(crate) mod rmi;
 pub(crate) mod run;
+pub(crate) mod start;
+pub(crate) mod stop;
+pub(crate) mod unpause;
 pub(crate) mod version;
+pub(crate) mod wait;
 
 use crate::door::Door;
 use crate::screen::template::Template;

@@ -1,0 +1,30 @@
+//! `isolazi pause`: all processes of containers are frozen.
+
+use crate::args::rest;
+use crate::commands::each;
+use crate::door::{As, Door};
+use crate::exit::Of;
+use crate::verbs::{Arity, Verb};
+use clap::ArgMatches;
+use error::Result;
+
+pub(crate) const VERB: Verb = Verb {
+    name: "pause",
+    long: Some(("container", &["pause"])),
+    about: "Pause all processes within one or more containers",
+    usage: "CONTAINER [CONTAINER...]",
+    arity: Arity::AtLeastOne,
+    stops_at_first: false,
+    of: Of::Other,
+    flags: Vec::new,
+    run,
+};
+
+fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
+    let engine = door.engine(As::Caller)?;
+    Ok(each(door, rest(matches), |door, container| {
+        engine.pause(container)?;
+        door.console.line(container);
+        Ok(())
+    }))
+}
