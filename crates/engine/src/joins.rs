@@ -2,7 +2,7 @@
 
 use crate::Engine;
 use crate::containers::{Container, Containers};
-use api::{Create, Ipc, Namespace, Sharing, State};
+use api::{Create, Ipc, Namespace, Sharing};
 use error::{Error, Kind, Result};
 use oci::runtime::{Mount, NamespaceKind, Spec};
 use std::borrow::Cow;
