@@ -134,16 +134,16 @@ impl Logging {
         Ok(Some(tag))
     }
 
-    /// Can `logs` show it?
+    /// Can `logs` show it? `name`: the container's.
     ///
     /// # Errors
     /// Docker's words, if not.
-    pub fn readable(&self) -> Result<()> {
+    pub fn readable(&self, name: &str) -> Result<()> {
         let error = || Error::new(Kind::Unsupported, "configured logging driver does not support reading");
         match self.driver {
             LogDriver::JsonFile | LogDriver::Local => Ok(()),
             LogDriver::None => Err(error().hint("it was created with `--log-driver none`: nothing is kept")),
-            LogDriver::Journald => Err(error().hint("`journalctl CONTAINER_NAME=...` shows it")),
+            LogDriver::Journald => Err(error().hint(format!("`journalctl CONTAINER_NAME={name}` shows it"))),
         }
     }
 }

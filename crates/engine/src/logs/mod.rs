@@ -23,7 +23,7 @@ pub(crate) fn logs(engine: &Engine, request: &Logs, sink: Sink<'_>) -> Result<()
     let missing = || Error::not_found(format!("No such container: {}", request.container));
     let container = engine.containers.find(&engine.names, &request.container)?.ok_or_else(missing)?;
     let logging = &container.record.request.logging;
-    logging.readable()?;
+    logging.readable(&container.record.name)?;
     let dir = openat(CWD, &container.dir, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())
         .map_err(std::io::Error::from)
         .context(|| format!("can't open `{}`", container.dir.display()))?;
