@@ -9,6 +9,7 @@ mod compile;
 pub mod container;
 mod copy;
 pub mod criu;
+mod elsewhere;
 pub mod example;
 mod failure;
 pub mod features;

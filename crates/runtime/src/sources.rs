@@ -75,7 +75,11 @@ pub(crate) fn open_host(path: &Text, recursive: bool, nofollow: bool) -> Result<
     if nofollow {
         flags |= OpenTreeFlags::AT_SYMLINK_NOFOLLOW;
     }
-    open_tree(CWD, path.c(), flags)
+    match open_tree(CWD, path.c(), flags) {
+        // What the kernel says of a mount of another namespace.
+        Err(Errno::INVAL) => crate::elsewhere::open(path).unwrap_or(Err(Errno::INVAL)),
+        other => other,
+    }
 }
 
 /// Gives it the source's attributes and propagation. Allocates nothing.
