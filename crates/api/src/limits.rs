@@ -74,6 +74,15 @@ pub struct DeviceRate {
     pub rate: u64,
 }
 
+/// Change a container that exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Update {
+    /// Name, id or unambiguous prefix of an id.
+    pub container: String,
+    /// What is `None` or empty stays as it is.
+    pub limits: Limits,
+}
+
 impl Limits {
     /// These limits with what `newer` says put in their place.
     #[must_use]

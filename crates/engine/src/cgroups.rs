@@ -12,7 +12,7 @@ use crate::record::{self, file};
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{Resources, Spec};
 use runtime::Host;
-use runtime::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies, Paths, Place, Refusal, Systemd};
+use runtime::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies, Paths, Place, Refusal, Systemd, Version};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
 use std::path::Path;
@@ -28,7 +28,15 @@ pub(crate) enum Wanted<'a> {
     /// One in the v2 hierarchy, under this directory.
     One(&'a Path),
     /// One in each hierarchy.
-    Each(Box<CgroupPlan>),
+    Each(Box<Each>),
+}
+
+/// Cgroups in each hierarchy.
+#[derive(Debug)]
+pub(crate) struct Each {
+    plan: CgroupPlan,
+    /// The limit of swap is none that anybody asked for.
+    swap_is_implied: bool,
 }
 
 /// `linux.cgroupsPath` of a container with cgroups in each hierarchy: below `parent` if one was asked for.
@@ -69,29 +77,42 @@ pub(crate) fn plan<'a>(spec: &Spec, id: &str, host: &'a Host) -> Result<Wanted<'
     if host.user_namespace {
         // v1 delegates nothing.
         hierarchies.v1.clear();
+        if !resources.devices.is_empty() {
+            let message = "can't hold devices back by rules (cgroup controller `devices`): an ordinary user may not";
+            return Err(Error::new(Kind::Unsupported, message).hint(
+                "leave `--device-cgroup-rule` out, and letters after the device: it is opened as the user may open it",
+            ));
+        }
     }
     let driver = if path.contains(':') { Driver::Systemd(Systemd::of_machine()) } else { Driver::Cgroupfs };
+    let swap_is_implied = implies_swap(resources);
+    let in_options = |error| in_options(error, swap_is_implied);
     let mut plan = cgroup::plan(&hierarchies, path, id, resources, driver).map_err(in_options)?;
     if !cgroup::may_make(&plan) {
-        return Err(not_delegated(&plan));
+        return Err(in_options(not_delegated(&plan)));
     }
-    forgive_swap(&mut plan, resources);
-    Ok(Wanted::Each(Box::new(plan)))
+    if swap_is_implied {
+        forgive_swap(&mut plan);
+    }
+    Ok(Wanted::Each(Box::new(Each { plan, swap_is_implied })))
 }
 
 /// As much swap as memory is what a limit of memory means unless told otherwise; where the kernel does not count swap,
 /// memory is limited all the same (as in Docker).
-fn forgive_swap(plan: &mut CgroupPlan, resources: &Resources) {
-    let is_implied = resources.memory.as_ref().is_some_and(|memory| match (memory.limit, memory.swap) {
-        (Some(limit), Some(swap)) => limit.checked_mul(2) == Some(swap),
-        _ => false,
-    });
+fn forgive_swap(plan: &mut CgroupPlan) {
     let is_swap = |file: &str| matches!(file, "memory.memsw.limit_in_bytes" | "memory.swap.max");
     for write in plan.groups.iter_mut().flat_map(|group| &mut group.writes) {
-        if is_implied && is_swap(&write.file) {
+        if is_swap(&write.file) {
             write.refusal = Refusal::Optional;
         }
     }
+}
+
+fn implies_swap(resources: &Resources) -> bool {
+    resources.memory.as_ref().is_some_and(|memory| match (memory.limit, memory.swap) {
+        (Some(limit), Some(swap)) => limit.checked_mul(2) == Some(swap),
+        _ => false,
+    })
 }
 
 fn not_delegated(plan: &CgroupPlan) -> Error {
@@ -104,7 +125,7 @@ fn not_delegated(plan: &CgroupPlan) -> Error {
         None => "can't make the container's cgroup: none is delegated to this user".to_owned(),
     };
     let hint = "`systemd-run --user --scope -p Delegate=yes isolazi …` runs it where one is delegated";
-    in_options(Error::new(Kind::Denied, message).hint(hint))
+    Error::new(Kind::Denied, message).hint(hint)
 }
 
 /// The field of the spec that an option of `run` becomes.
@@ -129,9 +150,10 @@ const OPTIONS: [(&str, &str); 17] = [
 ];
 
 /// Says which option it was instead of which field of a document that nobody wrote.
-pub(crate) fn in_options(mut error: Error) -> Error {
+fn in_options(mut error: Error, swap_is_implied: bool) -> Error {
     for message in &mut error.messages {
         for (field, option) in OPTIONS {
+            let option = if swap_is_implied && option == "--memory-swap" { "--memory" } else { option };
             *message = message.replace(&format!("config.json: `{field}`"), &format!("`{option}`"));
             *message = message.replace(&format!("`{field}`"), &format!("`{option}`"));
         }
@@ -150,7 +172,7 @@ pub(crate) enum Made {
     /// One in each hierarchy, with the files by which v1's are joined.
     Each(Cgroup, Vec<OwnedFd>),
     /// A scope of systemd, which is made around the payload's init.
-    Around(Box<CgroupPlan>),
+    Around(Box<Each>),
 }
 
 /// What the payload's view of them depends on.
@@ -166,7 +188,7 @@ impl Wanted<'_> {
     /// Where they will be.
     pub(crate) fn places(&self) -> Places {
         match self {
-            Wanted::Each(plan) => Places { places: plan.paths().places, around: plan.scope.is_some() },
+            Wanted::Each(each) => Places { places: each.plan.paths().places, around: each.plan.scope.is_some() },
             Wanted::Nothing | Wanted::One(_) => Places::default(),
         }
     }
@@ -176,12 +198,12 @@ impl Wanted<'_> {
         match self {
             Wanted::Nothing => Ok(Made::Nothing),
             Wanted::One(base) => cgroup::create(base, id).map(Made::One),
-            Wanted::Each(plan) => {
-                record::replace(&dir.join(file::CGROUPS), &plan.paths())?;
-                if plan.scope.is_some() {
-                    return Ok(Made::Around(plan));
+            Wanted::Each(each) => {
+                record::replace(&dir.join(file::CGROUPS), &each.plan.paths())?;
+                if each.plan.scope.is_some() {
+                    return Ok(Made::Around(each));
                 }
-                let made = cgroup::make(&plan).map_err(in_options)?;
+                let made = cgroup::make(&each.plan).map_err(|error| in_options(error, each.swap_is_implied))?;
                 let tasks = made.task_files()?;
                 Ok(Made::Each(made, tasks))
             }
@@ -209,8 +231,8 @@ impl Made {
 
     /// The init exists and waits: makes what can only be made around a process.
     pub(crate) fn born(&self, dir: &Path, pid: Pid) -> Result<()> {
-        let Made::Around(plan) = self else { return Ok(()) };
-        let made = cgroup::make_around(plan, pid).map_err(in_options)?;
+        let Made::Around(each) = self else { return Ok(()) };
+        let made = cgroup::make_around(&each.plan, pid).map_err(|error| in_options(error, each.swap_is_implied))?;
         record::replace(&dir.join(file::CGROUPS), made.paths())?;
         made.keep();
         Ok(())
@@ -254,6 +276,50 @@ pub(crate) fn oom_kills(dir: &Path, id: &str, host: &Host) -> u64 {
     // Evidence of an end, which must not itself fail: cgroups that are gone tell nothing any more.
     let paths = find(dir, id, host).ok().flatten();
     paths.and_then(|paths| paths.oom_kill_count().ok()).unwrap_or(0)
+}
+
+/// Gives new limits to a container that runs. One that had only its own v2 cgroup gets one in each hierarchy, and its
+/// processes are moved there while they are frozen.
+pub(crate) fn change(spec: &Spec, dir: &Path, id: &str, host: &Host) -> Result<()> {
+    let none = Resources::default();
+    let resources = spec.linux.as_ref().and_then(|linux| linux.resources.as_ref()).unwrap_or(&none);
+    let Wanted::Each(each) = plan(spec, id, host)? else { return Ok(()) };
+    let Each { mut plan, swap_is_implied } = *each;
+    let in_options = |error| in_options(error, swap_is_implied);
+    // Rules for devices are for life.
+    let limits = Resources { devices: Vec::new(), ..resources.clone() };
+    if let Some(paths) = kept(dir)? {
+        return paths.update(&limits).map_err(in_options);
+    }
+    let paths = plan.paths();
+    record::replace(&dir.join(file::CGROUPS), &paths)?;
+    // The one of v2 is there, with all its processes.
+    plan.groups.retain(|group| group.place.version == Version::V1);
+    let spread = || {
+        let made = cgroup::make(&plan).map_err(in_options)?;
+        paths.update(&limits).map_err(in_options)?;
+        move_all(&paths, &made)?;
+        made.keep();
+        Ok(())
+    };
+    spread().inspect_err(|_| {
+        // The failure is the one to tell; the names of cgroups that are gone are in nobody's way when it ends.
+        let _ = std::fs::remove_file(dir.join(file::CGROUPS));
+    })
+}
+
+/// While they are frozen none of them forks.
+fn move_all(paths: &Paths, made: &Cgroup) -> Result<()> {
+    if made.paths().places.is_empty() {
+        return Ok(());
+    }
+    let was_frozen = paths.is_frozen()?;
+    paths.freeze()?;
+    let moved = paths.processes().and_then(|pids| pids.into_iter().try_for_each(|pid| made.add(pid)));
+    if !was_frozen {
+        paths.thaw()?;
+    }
+    moved
 }
 
 /// What [`Wanted::make`] wrote down. A file that a power cut damaged tells of cgroups that the boot has removed.

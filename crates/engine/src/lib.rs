@@ -28,6 +28,7 @@ mod scratch;
 mod spec;
 mod start;
 mod talk;
+mod update;
 mod user;
 mod volumes;
 
@@ -37,7 +38,7 @@ pub use orders::{Attached, Streams};
 pub use rootless::enter as enter_rootless;
 pub use start::Session;
 
-use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove};
+use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove, Update};
 use containers::Containers;
 use error::Result;
 use names::Names;
@@ -128,6 +129,11 @@ impl Engine {
     pub fn remove(&self, request: &Remove) -> Result<()> {
         remove::remove(self, request)?;
         remove::sweep(self)
+    }
+
+    /// Changes a container's limits, at once if it runs.
+    pub fn update(&self, request: &Update) -> Result<()> {
+        update::update(self, request)
     }
 
     /// Gives what a container said to `sink`, until it wants no more.

@@ -75,6 +75,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::ps::VERB,
     commands::logs::VERB,
     commands::rm::VERB,
+    commands::update::VERB,
     commands::pull::VERB,
     commands::images::VERB,
     commands::rmi::VERB,

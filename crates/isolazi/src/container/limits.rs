@@ -25,7 +25,7 @@ pub(crate) fn changeable() -> Vec<Arg> {
 }
 
 /// Those that are for life.
-pub(crate) fn fixed() -> Vec<Arg> {
+pub(super) fn fixed() -> Vec<Arg> {
     vec![
         rates("device-read-bps", "Limit how many bytes a second are read from a device (/dev/sda:1mb)"),
         rates("device-read-iops", "Limit how many reads a second a device gets (/dev/sda:1000)"),
@@ -41,41 +41,34 @@ fn rates(name: &'static str, help: &'static str) -> Arg {
     crate::args::list(name, "list", help)
 }
 
-/// What the changeable flags say.
+/// What the changeable flags say. A 0 is as if nothing had been said, but for the number of processes (as in Docker).
 pub(crate) fn changed(matches: &ArgMatches) -> Limits {
     let list = |name: &str| one(matches, name).unwrap_or_default().to_owned();
+    let number = |name: &str| value::<i64>(matches, name).filter(|number| *number != 0);
     Limits {
-        memory: value(matches, "memory"),
-        memory_swap: value(matches, "memory-swap"),
-        memory_reservation: value(matches, "memory-reservation"),
-        nano_cpus: value(matches, "cpus"),
-        cpu_shares: value(matches, "cpu-shares"),
-        cpu_period: value(matches, "cpu-period"),
-        cpu_quota: value(matches, "cpu-quota"),
+        memory: number("memory"),
+        memory_swap: number("memory-swap"),
+        memory_reservation: number("memory-reservation"),
+        nano_cpus: number("cpus"),
+        cpu_shares: number("cpu-shares"),
+        cpu_period: number("cpu-period"),
+        cpu_quota: number("cpu-quota"),
         cpuset_cpus: list("cpuset-cpus"),
         cpuset_mems: list("cpuset-mems"),
         pids: value(matches, "pids-limit"),
-        blkio_weight: value(matches, "blkio-weight"),
+        blkio_weight: value(matches, "blkio-weight").filter(|weight| *weight != 0),
         ..Limits::default()
     }
 }
 
-/// What all of them say. A 0 is as if nothing had been said (as in Docker).
-pub(crate) fn all_of(matches: &ArgMatches) -> Result<Limits> {
+/// What all of them say.
+pub(super) fn all_of(matches: &ArgMatches) -> Result<Limits> {
     let said = changed(matches);
     let bps = |name| all(matches, name).map(|text| rate(text, Some(bytes))).collect::<Result<Vec<_>>>();
     let iops = |name| all(matches, name).map(|text| rate(text, None)).collect::<Result<Vec<_>>>();
     Ok(Limits {
-        memory: said.memory.filter(|bytes| *bytes != 0),
-        memory_swap: said.memory_swap.filter(|bytes| *bytes != 0),
-        memory_reservation: said.memory_reservation.filter(|bytes| *bytes != 0),
-        nano_cpus: said.nano_cpus.filter(|nano| *nano != 0),
-        cpu_shares: said.cpu_shares.filter(|shares| *shares != 0),
-        cpu_period: said.cpu_period.filter(|period| *period != 0),
-        cpu_quota: said.cpu_quota.filter(|quota| *quota != 0),
         // Any number is what a container without a limit has.
         pids: said.pids.filter(|most| *most > 0),
-        blkio_weight: said.blkio_weight.filter(|weight| *weight != 0),
         // -1 is how Docker says nothing.
         memory_swappiness: value(matches, "memory-swappiness").filter(|value| *value != -1),
         oom_kill_disable: is_on(matches, "oom-kill-disable"),

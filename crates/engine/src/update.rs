@@ -1,0 +1,106 @@
+//! `update`: new limits for a container that exists, at once if it runs.
+
+use crate::Engine;
+use crate::containers::Container;
+use crate::record::{self, file};
+use crate::spec::limits::{Disks, of_limits};
+use crate::{cgroups, devices, limits};
+use api::{Limits, State, Update};
+use error::{Error, Kind, Result};
+use oci::runtime::{Resources, Spec};
+
+/// The kernel first, then the record: who is killed in between has the old limits at the next start.
+pub(crate) fn update(engine: &Engine, request: &Update) -> Result<()> {
+    let Some(container) = engine.containers.find(&engine.names, &request.container)? else {
+        return Err(Error::not_found(format!("No such container: {}", request.container)));
+    };
+    let words = || format!("Cannot update container {}", container.record.id);
+    let told = |error: Error| error.context(words());
+    limits::check(&request.limits, limits::For::Update).map_err(told)?;
+    conflicts(&container.record.request.limits, &request.limits).map_err(told)?;
+    change(engine, &container, &request.limits).map_err(told)
+}
+
+fn change(engine: &Engine, container: &Container, newer: &Limits) -> Result<()> {
+    let Container { dir, record, state, .. } = container;
+    let mut record = record.clone();
+    record.request.limits = record.request.limits.changed_by(newer);
+    let missing = || Error::new(Kind::Internal, format!("`{}` is missing", dir.join(file::SPEC).display()));
+    let mut spec: Spec = record::read(&dir.join(file::SPEC))?.ok_or_else(missing)?;
+    let host = engine.host()?;
+    let linux = spec.linux.get_or_insert_default();
+    let devices = linux.resources.take().map(|resources| resources.devices).unwrap_or_default();
+    let disks = disks(&record.request.limits)?;
+    linux.resources = Some(Resources { devices, ..of_limits(&record.request.limits, &disks) });
+    if linux.cgroups_path.is_empty() {
+        linux.cgroups_path = cgroups::path(record.request.cgroup_parent.as_deref(), &record.id, host);
+    }
+    if *state == State::Running {
+        cgroups::change(&spec, dir, &record.id, host)?;
+    } else {
+        // What cannot hold is told now, too.
+        cgroups::plan(&spec, &record.id, host)?;
+    }
+    record::replace(&dir.join(file::SPEC), &spec)?;
+    record::replace(&dir.join(file::RECORD), &record)
+}
+
+fn disks(limits: &Limits) -> Result<Disks> {
+    let rates = [&limits.read_bps, &limits.write_bps, &limits.read_iops, &limits.write_iops];
+    rates.into_iter().flatten().map(|rate| Ok((rate.path.clone(), devices::disk(&rate.path)?))).collect()
+}
+
+/// New limits beside old ones that stay, in Docker's words.
+fn conflicts(old: &Limits, new: &Limits) -> Result<()> {
+    let positive = |value: Option<i64>| value.filter(|value| *value > 0);
+    if let (Some(memory), Some(swap), None) = (positive(new.memory), positive(old.memory_swap), new.memory_swap)
+        && memory > swap
+    {
+        return Err(Error::new(
+            Kind::Conflict,
+            "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+        ));
+    }
+    let clash = |what: &str, other: &str| {
+        let message = format!("Conflicting options: {what} cannot be updated as {other} has already been set");
+        Err(Error::new(Kind::Conflict, message))
+    };
+    match () {
+        () if old.nano_cpus.is_some() && new.cpu_period.is_some() => clash("CPU Period", "NanoCPUs"),
+        () if old.nano_cpus.is_some() && new.cpu_quota.is_some() => clash("CPU Quota", "NanoCPUs"),
+        () if old.cpu_period.is_some() && new.nano_cpus.is_some() => clash("Nano CPUs", "CPU Period"),
+        () if old.cpu_quota.is_some() && new.nano_cpus.is_some() => clash("Nano CPUs", "CPU Quota"),
+        () => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_stays_must_go_with_what_comes() {
+        let none = Limits::default;
+        let swap = Limits { memory: Some(64 << 20), memory_swap: Some(64 << 20), ..none() };
+        let nano = Limits { nano_cpus: Some(1), ..none() };
+        let quota = Limits { cpu_quota: Some(1000), ..none() };
+        let period = Limits { cpu_period: Some(1000), ..none() };
+        let more = Limits { memory: Some(65 << 20), ..none() };
+        for (old, new, expected) in [
+            (&none(), &more, "fine"),
+            (
+                &swap,
+                &more,
+                "Memory limit should be smaller than already set memoryswap limit, update the memoryswap at the same time",
+            ),
+            (&swap, &Limits { memory_swap: Some(-1), ..more.clone() }, "fine"),
+            (&nano, &period, "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set"),
+            (&nano, &quota, "Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set"),
+            (&period, &nano, "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set"),
+            (&quota, &nano, "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set"),
+        ] {
+            let said = conflicts(old, new).map_or_else(|error| error.to_string(), |()| "fine".to_owned());
+            assert_eq!(said, expected);
+        }
+    }
+}
