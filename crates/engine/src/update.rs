@@ -5,7 +5,7 @@ use crate::containers::Container;
 use crate::record::{self, file};
 use crate::spec::limits::{Disks, of_limits};
 use crate::{cgroups, devices, limits};
-use api::{Limits, State, Update};
+use api::{Limits, Update};
 use error::{Error, Kind, Result};
 use oci::runtime::{Resources, Spec};
 
@@ -35,7 +35,7 @@ fn change(engine: &Engine, container: &Container, newer: &Limits) -> Result<()> 
     if linux.cgroups_path.is_empty() {
         linux.cgroups_path = cgroups::path(record.request.cgroup_parent.as_deref(), &record.id, host);
     }
-    if *state == State::Running {
+    if state.is_alive() {
         cgroups::change(&spec, dir, &record.id, host)?;
     } else {
         // What cannot hold is told now, too.
