@@ -229,6 +229,18 @@ pub enum State {
 }
 
 impl State {
+    /// Docker's word for it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Restarting => "restarting",
+            Self::Exited => "exited",
+            Self::Dead => "dead",
+        }
+    }
+
     /// Is there a payload?
     pub fn is_alive(&self) -> bool {
         matches!(self, Self::Running | Self::Paused)

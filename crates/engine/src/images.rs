@@ -71,11 +71,7 @@ impl Engine {
 
     fn summary(&self, entry: image::Entry) -> Result<ImageSummary> {
         let image = &entry.image;
-        let mut size = 0;
-        for (descriptor, diff_id) in image.layers() {
-            // Not unpacked: the blob is all that takes room.
-            size += if self.snapshots.contains(diff_id)? { self.snapshots.size(diff_id)? } else { descriptor.size };
-        }
+        let size = self.size_of(image)?;
         Ok(ImageSummary {
             repository: entry.reference.familiar_name(),
             tag: entry.reference.tag().unwrap_or_default().to_owned(),
@@ -85,6 +81,16 @@ impl Engine {
             size,
             platform: image.config.platform().to_string(),
         })
+    }
+
+    /// Bytes that it takes.
+    pub(crate) fn size_of(&self, image: &Image) -> Result<u64> {
+        let mut size = 0;
+        for (descriptor, diff_id) in image.layers() {
+            // Not unpacked: the blob is all that takes room.
+            size += if self.snapshots.contains(diff_id)? { self.snapshots.size(diff_id)? } else { descriptor.size };
+        }
+        Ok(size)
     }
 
     /// Removes a name, and the image with its last name. One that a container uses needs `force` and a running one

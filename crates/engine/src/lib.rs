@@ -14,6 +14,7 @@ mod etc;
 mod hello;
 mod images;
 mod info;
+mod inspect;
 mod joins;
 mod limits;
 mod logs;

@@ -9,9 +9,10 @@
 
 use crate::files;
 use crate::store::Store;
-use error::Result;
+use error::{Result, ResultExt};
 use oci::{Descriptor, Digest, Reference};
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 /// One descriptor with its annotations.
 const MAX_POINTER_BYTES: u64 = 64 << 10;
@@ -39,6 +40,16 @@ impl Store {
             (None, tag) => tag.expect("a reference has a tag or a digest").to_owned(),
         };
         self.repository_dir(reference).join(name)
+    }
+
+    /// When that name got its meaning; `None` when it has none.
+    pub fn tagged_at(&self, reference: &Reference) -> Result<Option<SystemTime>> {
+        let path = self.pointer_path(reference);
+        match std::fs::metadata(&path).and_then(|meta| meta.modified()) {
+            Ok(time) => Ok(Some(time)),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause).context(|| format!("can't look at `{}`", path.display())),
+        }
     }
 
     /// A pointer that can't be understood (a disk fault) is as good as absent: the next pull writes it again.

@@ -153,7 +153,7 @@ impl Globals {
             return Call::Verb(verb, words);
         }
         let Some(group) = GROUPS.iter().find(|group| group.name == name) else {
-            let known = VERBS.iter().map(|v| v.name).chain(GROUPS.iter().map(|g| g.name)).chain(["help"]);
+            let known = verbs::short_names().chain(GROUPS.iter().map(|g| g.name)).chain(["help"]);
             return Call::Misuse(usage::unknown_command("isolazi", &name, known));
         };
         if words.is_empty() || matches!(words[0].to_str(), Some("--help" | "-h")) {

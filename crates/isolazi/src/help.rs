@@ -35,7 +35,7 @@ pub(crate) fn page(words: &[String], width: usize) -> Result<String, Misuse> {
                 return Ok("Usage:  isolazi help [COMMAND]\n\nHelp about a command\n".to_owned());
             }
             if !GROUPS.iter().any(|group| group.name == name) {
-                let known = VERBS.iter().map(|v| v.name).chain(GROUPS.iter().map(|g| g.name));
+                let known = verbs::short_names().chain(GROUPS.iter().map(|g| g.name));
                 return Err(usage::unknown_command("isolazi", name, known));
             }
             match words.get(1) {
@@ -54,7 +54,7 @@ fn overview() -> String {
     let mut text = String::from(
         "Usage:  isolazi [OPTIONS] COMMAND\n\nRun containers: isolated, from any image, without a daemon\n\nCommands:\n",
     );
-    let verbs = VERBS.iter().map(|verb| (verb.name, verb.about));
+    let verbs = VERBS.iter().filter(|verb| verb.has_short_name()).map(|verb| (verb.name, verb.about));
     text.push_str(&two_columns(verbs.chain([("help", "Help about a command")])));
     text.push_str("\nManagement Commands:\n");
     let groups = GROUPS.iter().map(|group| (group.name, group.about));

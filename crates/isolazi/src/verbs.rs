@@ -11,7 +11,7 @@ use error::Result;
 
 /// One command.
 pub(crate) struct Verb {
-    /// Its short spelling: `ps`.
+    /// Its short spelling: `ps`. One that has none is called by its long one: `container inspect`.
     pub name: &'static str,
     /// Long spellings, each a group and names in it.
     pub long: Option<(&'static str, &'static [&'static str])>,
@@ -74,11 +74,14 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::rename::VERB,
     commands::ps::VERB,
     commands::logs::VERB,
+    commands::inspect::VERB,
+    commands::inspect::OF_CONTAINER,
     commands::rm::VERB,
     commands::update::VERB,
     commands::pull::VERB,
     commands::images::VERB,
     commands::rmi::VERB,
+    commands::inspect::OF_IMAGE,
     commands::version::VERB,
     commands::info::VERB,
     commands::completion::VERB,
@@ -99,12 +102,22 @@ impl Verb {
         format!("isolazi {} {}", self.name, self.usage).trim_end().to_owned()
     }
 
+    /// Is it also called without its group?
+    pub(crate) fn has_short_name(&self) -> bool {
+        !self.name.contains(' ')
+    }
+
     /// All spellings: `isolazi container ls, isolazi container list, isolazi ps`.
     pub(crate) fn spellings(&self) -> Vec<String> {
         let long =
             self.long.iter().flat_map(|(group, names)| names.iter().map(move |n| format!("isolazi {group} {n}")));
-        long.chain([format!("isolazi {}", self.name)]).collect()
+        long.chain(self.has_short_name().then(|| format!("isolazi {}", self.name))).collect()
     }
+}
+
+/// All names without a group.
+pub(crate) fn short_names() -> impl Iterator<Item = &'static str> {
+    VERBS.iter().filter(|verb| verb.has_short_name()).map(|verb| verb.name)
 }
 
 /// The command of that short name.
@@ -129,7 +142,7 @@ pub(crate) fn tree() -> Command {
         .version(env!("CARGO_PKG_VERSION"))
         .disable_help_subcommand(true)
         .args(crate::dispatch::global_flags());
-    for verb in VERBS {
+    for verb in VERBS.iter().filter(|verb| verb.has_short_name()) {
         root = root.subcommand(describe(verb, verb.name));
     }
     for group in GROUPS {

@@ -68,6 +68,11 @@ impl Store {
         Ok(facts.size)
     }
 
+    /// Where the layer's files are, once it is here.
+    pub fn path(&self, diff_id: &Digest) -> PathBuf {
+        self.layer(diff_id).join(FS)
+    }
+
     /// Removes a layer, and what was settled for the stacks it is in. `false`: it was not here.
     ///
     /// The caller knows that no container uses it.

@@ -5,6 +5,7 @@ pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod images;
 pub(crate) mod info;
+pub(crate) mod inspect;
 pub(crate) mod internal;
 pub(crate) mod kill;
 pub(crate) mod logs;

@@ -116,7 +116,7 @@ fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &Time
         ("Names", container.name.clone()),
         ("Ports", String::new()), // nothing can be published yet
         ("RunningFor", with_ago(time::since(&container.created, now))),
-        ("State", state(&container.state).to_owned()),
+        ("State", container.state.name().to_owned()),
         ("Status", status(container, now)),
     ];
     Row {
@@ -135,18 +135,6 @@ fn command(words: &[String], no_trunc: bool) -> String {
 
 fn with_ago(span: String) -> String {
     if span.is_empty() { span } else { span + " ago" }
-}
-
-/// Docker's words for a state.
-pub(crate) fn state(state: &State) -> &'static str {
-    match state {
-        State::Created => "created",
-        State::Running => "running",
-        State::Paused => "paused",
-        State::Restarting => "restarting",
-        State::Exited => "exited",
-        State::Dead => "dead",
-    }
 }
 
 fn status(container: &ContainerSummary, now: Timestamp) -> String {

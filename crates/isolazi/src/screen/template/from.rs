@@ -262,8 +262,15 @@ impl ser::SerializeStruct for Fields {
         Ok(())
     }
 
+    /// The field is not in the JSON; Go's struct has it, with nothing in it.
     fn skip_field(&mut self, name: &'static str) -> Result<(), Unfit> {
-        self.0.absent.push(name);
+        let nothing = match name {
+            "Annotations" | "ExposedPorts" | "Sysctls" | "Tmpfs" => Value::Null(Shape::Map),
+            "Shell" => Value::Null(Shape::List),
+            "Driver" | "Name" | "StopSignal" | "Variant" => "".into(),
+            _ => Value::Null(Shape::Pointer),
+        };
+        self.0.absent.push((name, nothing));
         Ok(())
     }
 

@@ -49,8 +49,8 @@ pub(crate) struct Struct {
     pub name: &'static str,
     /// Name and value.
     pub fields: Vec<(Cow<'static, str>, Value)>,
-    /// Fields that it could have and does not: `.State.Health`. JSON does not show them.
-    pub absent: Vec<&'static str>,
+    /// Fields that it could have and does not: `.State.Health`. JSON does not show them; they are null or empty.
+    pub absent: Vec<(&'static str, Value)>,
 }
 
 impl Struct {
@@ -58,7 +58,7 @@ impl Struct {
     pub(super) fn field(&self, name: &str) -> Option<Value> {
         let find = |name: &str| match self.fields.iter().find(|(known, _)| *known == name) {
             Some((_, value)) => Some(value.clone()),
-            None => self.absent.contains(&name).then_some(Value::Null(Shape::Pointer)),
+            None => self.absent.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
         };
         find(name).or_else(|| find(json_name(name)?))
     }
@@ -270,7 +270,7 @@ mod tests {
                 ("B".into(), "b".into()),
                 ("C".into(), Value::Lookup(Rc::default())),
             ],
-            absent: vec!["D"],
+            absent: vec![("D", Value::Null(Shape::Pointer))],
         }));
         for (value, text, json) in [
             (Value::Nil, "<no value>", "null"),

@@ -1,0 +1,66 @@
+//! Everything about one container or image, as Docker's API tells it.
+
+mod container;
+mod host_config;
+mod image;
+mod mounts;
+mod size;
+#[cfg(test)]
+mod tests;
+
+use crate::Engine;
+use crate::containers::Container;
+use crate::record::{self, file};
+use api::inspect;
+use error::Result;
+use oci::image::ContainerDefaults;
+use oci::runtime::Spec;
+
+pub(crate) use size::written;
+
+/// How Docker calls the way in which roots are made, in `info` and `inspect`.
+const DRIVER: &str = "overlay";
+
+impl Engine {
+    /// The container of that name or id, if there is one; with `size`, how much it has written.
+    pub fn inspect_container(&self, wanted: &str, size: bool) -> Result<Option<inspect::Container>> {
+        let Some(container) = self.containers.find(&self.names, wanted)? else { return Ok(None) };
+        let spec: Option<Spec> = record::read(&container.dir.join(file::SPEC))?;
+        let image = self.defaults_of(&container)?.unwrap_or_default();
+        let layers: Vec<_> = container.record.layers.iter().map(|diff_id| self.snapshots.path(diff_id)).collect();
+        let sizes = if size { Some(self.sizes(&container)?) } else { None };
+        let facts = container::Facts {
+            spec: &spec.unwrap_or_default(),
+            image: &image,
+            volumes_dir: &self.paths.data.join("volumes"),
+            layers: &layers,
+            sizes,
+        };
+        Ok(Some(container::details(&container, &facts)))
+    }
+
+    /// Bytes that the container has written, and those together with its image's.
+    pub(crate) fn sizes(&self, container: &Container) -> Result<(u64, u64)> {
+        let own = written(&container.dir)?;
+        let mut all = own;
+        for diff_id in &container.record.layers {
+            all += self.snapshots.size(diff_id)?;
+        }
+        Ok((own, all))
+    }
+
+    /// What its image says, if it is still here.
+    fn defaults_of(&self, container: &Container) -> Result<Option<ContainerDefaults>> {
+        let wanted = &container.record.image_id;
+        let by_name = match container.record.request.image.parse() {
+            Ok(reference) => self.images.find(&reference, container.record.request.platform.as_ref())?,
+            Err(_) => None,
+        };
+        // The name may mean another image by now.
+        let image = match by_name.filter(|image| image.id == *wanted) {
+            Some(image) => Some(image),
+            None => self.images.find_by_id_prefix(&wanted.to_string())?,
+        };
+        Ok(image.map(|image| image.config.config))
+    }
+}
