@@ -256,26 +256,31 @@ pub(crate) fn find(dir: &Path, id: &str, host: &Host) -> Result<Option<Paths>> {
 
 /// Kills what is left in a container's cgroups and removes them. Those that are gone are no failure.
 pub(crate) fn remove(dir: &Path, id: &str, host: &Host) -> Result<()> {
-    match kept(dir)? {
-        Some(paths) => {
-            paths.remove()?;
-            let path = dir.join(file::CGROUPS);
-            match std::fs::remove_file(&path) {
-                Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
-                    Err(cause).context(|| format!("can't remove `{}`", path.display()))
-                }
-                _ => Ok(()),
-            }
+    end(dir, id, host).1
+}
+
+/// The same, and how many of its processes the kernel has killed for want of memory: evidence of an end.
+pub(crate) fn end(dir: &Path, id: &str, host: &Host) -> (u64, Result<()>) {
+    match (kept(dir), host.cgroup.as_deref()) {
+        (Ok(Some(paths)), _) => {
+            // Cgroups that are gone tell nothing any more.
+            let kills = paths.oom_kill_count().unwrap_or(0);
+            (kills, paths.remove().and_then(|()| forget(dir)))
         }
-        None => host.cgroup.as_deref().map_or(Ok(()), |base| cgroup::remove(base, id)),
+        (Ok(None), Some(base)) => (cgroup::own_oom_kills(base, id), cgroup::remove(base, id)),
+        (Ok(None), None) => (0, Ok(())),
+        (Err(error), _) => (0, Err(error)),
     }
 }
 
-/// How many processes of the container the kernel has killed for want of memory; to be asked before [`remove`].
-pub(crate) fn oom_kills(dir: &Path, id: &str, host: &Host) -> u64 {
-    // Evidence of an end, which must not itself fail: cgroups that are gone tell nothing any more.
-    let paths = find(dir, id, host).ok().flatten();
-    paths.and_then(|paths| paths.oom_kill_count().ok()).unwrap_or(0)
+fn forget(dir: &Path) -> Result<()> {
+    let path = dir.join(file::CGROUPS);
+    match std::fs::remove_file(&path) {
+        Err(cause) if cause.kind() != std::io::ErrorKind::NotFound => {
+            Err(cause).context(|| format!("can't remove `{}`", path.display()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Gives new limits to a container that runs. One that had only its own v2 cgroup gets one in each hierarchy, and its
@@ -304,7 +309,7 @@ pub(crate) fn change(spec: &Spec, dir: &Path, id: &str, host: &Host) -> Result<(
     };
     spread().inspect_err(|_| {
         // The failure is the one to tell; the names of cgroups that are gone are in nobody's way when it ends.
-        let _ = std::fs::remove_file(dir.join(file::CGROUPS));
+        let _ = forget(dir);
     })
 }
 

@@ -163,8 +163,8 @@ impl Monitor {
         loop {
             let begin = Instant::now();
             let outcome = self.run(root.take());
-            self.status.oom_killed = cgroups::oom_kills(&self.dir, &self.record.id, &self.host) > 0;
-            let cleaned = cgroups::remove(&self.dir, &self.record.id, &self.host);
+            let (oom_kills, cleaned) = cgroups::end(&self.dir, &self.record.id, &self.host);
+            self.status.oom_killed = oom_kills > 0;
             // The first failure in time is the one to tell.
             let code = outcome.and_then(|code| cleaned.map(|()| code))?;
             let Some(delay) = self.next(code, begin.elapsed()) else { return Ok(code) };

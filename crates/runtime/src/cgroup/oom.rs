@@ -121,7 +121,7 @@ fn kills(dir: &Dir, version: Version) -> Result<u64> {
     dir.text(count_file(version)).map(|text| count(&text))
 }
 
-fn count(text: &str) -> u64 {
+pub(super) fn count(text: &str) -> u64 {
     // A kernel before 4.13 does not count.
     text.lines().find_map(|line| line.strip_prefix("oom_kill ")?.trim().parse().ok()).unwrap_or(0)
 }

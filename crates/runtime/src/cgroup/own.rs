@@ -67,6 +67,13 @@ pub fn own_paths(base: &Path, id: &str) -> Paths {
     Paths { places: vec![place], systemd_unit: None }
 }
 
+/// How many processes the kernel has killed in it for want of memory. One open where memory is not v2's, for a monitor
+/// asks at every end.
+pub fn own_oom_kills(base: &Path, id: &str) -> u64 {
+    let text = std::fs::read_to_string(path(base, id).join("memory.events"));
+    text.map_or(0, |text| super::oom::count(&text))
+}
+
 /// Where `base` lies in the hierarchy, as `linux.cgroupsPath` counts: `/` is its top.
 pub fn below_mount(base: &Path) -> Option<PathBuf> {
     let mount = mount_point()?;
