@@ -1,5 +1,6 @@
 //! What a container's cgroups hold it to: asked for by `run` and `create`, changed by `update`.
 
+use crate::RestartPolicy;
 use oci::runtime::DeviceRule;
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -81,6 +82,8 @@ pub struct Update {
     pub container: String,
     /// What is `None` or empty stays as it is.
     pub limits: Limits,
+    /// Another policy from now on.
+    pub restart: Option<RestartPolicy>,
 }
 
 impl Limits {

@@ -1,30 +1,41 @@
-//! `update`: new limits for a container that exists, at once if it runs.
+//! `update`: new limits for a container that exists, at once if it runs; and a new restart policy, which its monitor
+//! reads when it comes to it.
 
 use crate::Engine;
 use crate::containers::Container;
 use crate::record::{self, file};
 use crate::spec::limits::{Disks, of_limits};
 use crate::{cgroups, devices, limits};
-use api::{Limits, Update};
+use api::{Limits, RestartPolicy, Update};
 use error::{Error, Kind, Result};
 use oci::runtime::{Resources, Spec};
 
 /// The kernel first, then the record: who is killed in between has the old limits at the next start.
 pub(crate) fn update(engine: &Engine, request: &Update) -> Result<()> {
-    let Some(container) = engine.containers.find(&engine.names, &request.container)? else {
+    let Some(mut container) = engine.containers.find(&engine.names, &request.container)? else {
         return Err(Error::not_found(format!("No such container: {}", request.container)));
     };
-    let words = || format!("Cannot update container {}", container.record.id);
-    let told = |error: Error| error.context(words());
+    let id = container.record.id.clone();
+    let told = |error: Error| error.context(format!("Cannot update container {id}"));
     limits::check(&request.limits, limits::For::Update).map_err(told)?;
     conflicts(&container.record.request.limits, &request.limits).map_err(told)?;
-    change(engine, &container, &request.limits).map_err(told)
+    if container.record.request.remove && request.restart.is_some_and(|policy| policy != RestartPolicy::No) {
+        let message = "Restart policy cannot be updated because AutoRemove is enabled for the container";
+        return Err(told(Error::new(Kind::Conflict, message)));
+    }
+    if request.limits != Limits::default() {
+        limit(engine, &mut container, &request.limits).map_err(told)?;
+    }
+    if let Some(policy) = request.restart {
+        container.record.request.restart = policy;
+    }
+    record::replace(&container.dir.join(file::RECORD), &container.record).map_err(told)
 }
 
-fn change(engine: &Engine, container: &Container, newer: &Limits) -> Result<()> {
+/// In the record that the caller writes down, in the spec, and in the kernel.
+fn limit(engine: &Engine, container: &mut Container, newer: &Limits) -> Result<()> {
     let Container { dir, record, state, .. } = container;
-    let mut record = record.clone();
-    record.request.limits = record.request.limits.changed_by(newer);
+    record.request.limits = std::mem::take(&mut record.request.limits).changed_by(newer);
     let missing = || Error::new(Kind::Internal, format!("`{}` is missing", dir.join(file::SPEC).display()));
     let mut spec: Spec = record::read(&dir.join(file::SPEC))?.ok_or_else(missing)?;
     let host = engine.host()?;
@@ -41,8 +52,7 @@ fn change(engine: &Engine, container: &Container, newer: &Limits) -> Result<()> 
         // What cannot hold is told now, too.
         cgroups::plan(&spec, &record.id, host)?;
     }
-    record::replace(&dir.join(file::SPEC), &spec)?;
-    record::replace(&dir.join(file::RECORD), &record)
+    record::replace(&dir.join(file::SPEC), &spec)
 }
 
 fn disks(limits: &Limits) -> Result<Disks> {

@@ -147,6 +147,19 @@ fn a_container_takes_the_place_of_one_of_its_name() {
 }
 
 #[test]
+fn a_time_that_is_over_ends_the_payload() {
+    for busybox in Busybox::both() {
+        let begin = std::time::Instant::now();
+        busybox.run(&["--timeout", "1"], &["sleep", "1000"]).fails(137, "");
+        assert!((1..20).contains(&begin.elapsed().as_secs()));
+        assert_eq!(busybox.run(&["--timeout", "1000"], &["echo", "in time"]).ok(), "in time\n");
+        let words = "Error: invalid timeout -1: it is a number of seconds\n";
+        busybox.run(&["--timeout", "-1"], &["true"]).fails(125, words);
+        busybox.holds_nothing();
+    }
+}
+
+#[test]
 fn notes_are_kept_and_what_means_nothing_here_does_no_harm() {
     let busybox = Busybox::new();
     let file = busybox.isolazi.work().join("labels");

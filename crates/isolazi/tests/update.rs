@@ -89,6 +89,53 @@ fn a_container_that_does_not_run_has_its_new_limits_in_its_record() {
 }
 
 #[test]
+fn a_restart_policy_is_written_down_and_heeded() {
+    for busybox in Busybox::both() {
+        busybox.isolazi.run(&["create", "--name", "idle", &busybox.image, "true"]).succeeds();
+        let policy = || -> serde_json::Value {
+            let text = std::fs::read(container(&busybox.isolazi).join("container.json")).unwrap();
+            serde_json::from_slice::<serde_json::Value>(&text).unwrap()["request"]["restart"].clone()
+        };
+        let update = |policy: &str| busybox.isolazi.run(&["update", "--restart", policy, "idle"]);
+        for (text, expected) in [
+            ("unless-stopped", serde_json::json!("unless-stopped")),
+            ("on-failure:3", serde_json::json!({"on-failure": 3})),
+            ("no", serde_json::Value::Null),
+        ] {
+            assert_eq!(update(text).ok(), "idle\n");
+            assert_eq!(policy(), expected);
+        }
+        let words = "Error: invalid restart policy: unknown policy 'x'; use one of 'no', 'always', 'on-failure', or \
+                     'unless-stopped'\n";
+        update("x").fails(1, words);
+        assert_eq!(busybox.isolazi.run(&["rm", "idle"]).ok(), "idle\n");
+        let id = busybox.isolazi.run(&["create", "--rm", "--name", "idle", &busybox.image, "true"]).ok();
+        update("always").fails(
+            1,
+            &format!(
+                "Error: Cannot update container {}: Restart policy cannot be updated because AutoRemove is enabled for the \
+                 container\n",
+                id.trim()
+            ),
+        );
+        assert_eq!(busybox.isolazi.run(&["rm", "idle"]).ok(), "idle\n");
+        // One that runs starts again from now on.
+        let shared = busybox.isolazi.work().join("shared");
+        let volume = format!("{}:/shared", shared.display());
+        let script = "echo x >>/shared/starts; while ! test -e /shared/go; do sleep 0.05; done";
+        let words = busybox.words(&["-d", "--name", "again", "-v", &volume], &["sh", "-c", script]);
+        busybox.isolazi.run(&words).succeeds();
+        assert_eq!(busybox.isolazi.run(&["update", "--restart", "always", "again"]).ok(), "again\n");
+        std::fs::write(shared.join("go"), "").unwrap();
+        common::eventually("a second start", || {
+            (std::fs::read_to_string(shared.join("starts")).ok()?.lines().count() > 1).then_some(())
+        });
+        assert_eq!(busybox.isolazi.run(&["rm", "-f", "again"]).ok(), "again\n");
+        busybox.holds_nothing();
+    }
+}
+
+#[test]
 fn what_cannot_be_changed_is_told_and_the_others_are_changed_all_the_same() {
     let busybox = Busybox::new();
     let create = |name: &str, flags: &[&str]| {

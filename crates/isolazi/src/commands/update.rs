@@ -1,8 +1,8 @@
-//! `isolazi update`: containers get other limits.
+//! `isolazi update`: containers get other limits, or another restart policy.
 
-use crate::args::rest;
+use crate::args::{one, rest, text};
 use crate::commands::each;
-use crate::container::limits;
+use crate::container::{limits, restart};
 use crate::door::{As, Door};
 use crate::exit::Of;
 use crate::verbs::{Arity, Verb};
@@ -23,17 +23,23 @@ pub(crate) const VERB: Verb = Verb {
 };
 
 fn flags() -> Vec<Arg> {
-    limits::changeable()
+    let restart = text("restart", "string", "Restart policy (no, always, unless-stopped, on-failure[:N])");
+    let mut flags = limits::changeable();
+    // Of a kernel long gone.
+    flags.push(text("kernel-memory", "bytes", "Accepted for Docker's sake").hide(true));
+    flags.push(restart);
+    flags
 }
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let limits = limits::changed(matches);
-    if limits == Limits::default() {
+    let restart = one(matches, "restart").map(restart::parse).transpose()?;
+    if limits == Limits::default() && restart.is_none() {
         return Err(Error::invalid("you must provide one or more flags when using this command"));
     }
     let engine = door.engine(As::Root)?;
     Ok(each(door, rest(matches), |door, container| {
-        engine.update(&Update { container: container.to_owned(), limits: limits.clone() })?;
+        engine.update(&Update { container: container.to_owned(), limits: limits.clone(), restart })?;
         door.console.line(container);
         Ok(())
     }))

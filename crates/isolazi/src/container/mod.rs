@@ -9,6 +9,7 @@ mod logging;
 mod names;
 mod number;
 mod request;
+pub(crate) mod restart;
 mod rights;
 mod sharing;
 #[cfg(test)]
