@@ -191,7 +191,8 @@ pub(crate) fn mount_again(dir: &Path, record: &Record) -> Result<OwnedFd> {
     snapshot::mount(&chain, Some(&upper), request.remove, snapshots.flavour(), attributes)
 }
 
-fn resolve_user(root: &OwnedFd, user: &str, request: &Create) -> Result<ResolvedUser> {
+/// Looked up in the container's own files.
+pub(crate) fn resolve_user(root: &OwnedFd, user: &str, request: &Create) -> Result<ResolvedUser> {
     let read = |path| user::read_in_root(root.as_fd(), path, user::MAX_USER_FILE_BYTES).map(Option::unwrap_or_default);
     let groups = read("etc/group")?;
     let mut resolved = user::resolve(user, &read("etc/passwd")?, &groups)?;

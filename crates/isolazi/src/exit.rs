@@ -20,6 +20,8 @@ pub(crate) const COMMAND_NOT_FOUND: u8 = 127;
 pub(crate) enum Of {
     /// `run`: its codes are the payload's, so its own failures stand apart.
     Run,
+    /// `exec`: its codes are the process's, and a container that does not run is a failure like any other.
+    Exec,
     /// Any other.
     Other,
 }
@@ -28,10 +30,10 @@ pub(crate) enum Of {
 pub(crate) fn code(of: Of, kind: Kind, signal: Option<u8>) -> u8 {
     match (kind, of) {
         (Kind::Interrupted, _) => of_signal(signal.unwrap_or(sys::signal::number::INT)),
-        (Kind::NotExecutable, Of::Run) => NOT_EXECUTABLE,
-        (Kind::CommandNotFound, Of::Run) => COMMAND_NOT_FOUND,
+        (Kind::NotExecutable, Of::Run | Of::Exec) => NOT_EXECUTABLE,
+        (Kind::CommandNotFound, Of::Run | Of::Exec) => COMMAND_NOT_FOUND,
         (_, Of::Run) => OURS,
-        (_, Of::Other) => FAILURE,
+        (_, Of::Exec | Of::Other) => FAILURE,
     }
 }
 
@@ -62,6 +64,9 @@ mod tests {
         ] {
             assert_eq!((code(Of::Run, kind, None), code(Of::Other, kind, None)), (run, other), "{kind:?}");
         }
+        let of_exec =
+            [Kind::CommandNotFound, Kind::NotExecutable, Kind::Conflict].map(|kind| code(Of::Exec, kind, None));
+        assert_eq!(of_exec, [127, 126, 1]);
         assert_eq!(code(Of::Other, Kind::Interrupted, Some(15)), 143);
         assert_eq!(of_signal(13), 141);
     }

@@ -40,6 +40,8 @@ pub(crate) enum Arity {
     Exactly(usize),
     /// One or more.
     AtLeastOne,
+    /// Two or more.
+    AtLeastTwo,
     /// None or one.
     AtMostOne,
 }
@@ -71,6 +73,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::unpause::VERB,
     commands::wait::VERB,
     commands::attach::VERB,
+    commands::exec::VERB,
     commands::rename::VERB,
     commands::ps::VERB,
     commands::logs::VERB,

@@ -10,6 +10,7 @@ pub mod container;
 mod copy;
 pub mod criu;
 mod elsewhere;
+mod enter;
 pub mod example;
 mod failure;
 pub mod features;
@@ -30,5 +31,7 @@ mod sources;
 mod user_namespace;
 
 pub use compile::{Setting, compile, compile_exec};
+pub use copy::attendant;
+pub use enter::{Entry, enter};
 pub use host::Host;
 pub use launch::{Event, Launch, Running, attend_nothing, launch};

@@ -85,6 +85,11 @@ impl Client {
         }
     }
 
+    /// For whoever takes it over.
+    pub(super) fn socket(&self) -> &OwnedFd {
+        &self.socket
+    }
+
     /// What to wait for.
     pub(super) fn flags(&self) -> PollFlags {
         if self.queue.is_empty() { PollFlags::IN } else { PollFlags::IN | PollFlags::OUT }

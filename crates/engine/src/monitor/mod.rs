@@ -18,6 +18,7 @@
 //! would, for whoever ends a machine or a session; it is no user's stop.
 
 mod client;
+mod exec;
 mod farewell;
 mod launch;
 mod log;
@@ -46,11 +47,15 @@ use rustix::process::{WaitOptions, waitpid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use streams::Streams;
+use sys::process::Child;
 use sys::signal::{Inbox, number};
 use watch::{READABLE, Seen, Watch, What};
 
 /// How many clients are listened to at once; more wait to be let in.
 const MOST_CLIENTS: usize = 256;
+
+/// How many processes may be executed at once; each has an attendant.
+const MOST_ATTENDANTS: usize = 1024;
 
 /// How long nothing may happen until what only work needs is given back.
 const REST_AFTER: Duration = Duration::from_secs(1);
@@ -129,6 +134,8 @@ struct Monitor {
     after: After,
     /// When the payload, which was asked to end, is killed.
     kill_at: Option<Instant>,
+    /// Our children that stay with executed processes.
+    attendants: Vec<Child>,
     /// Something happened since we last gave memory back.
     at_work: bool,
 }
@@ -153,6 +160,7 @@ impl Monitor {
             restarts: Restarts::default(),
             after: After::Policy,
             kill_at: None,
+            attendants: Vec::new(),
             at_work: true,
         })
     }
@@ -283,6 +291,9 @@ impl Monitor {
         let lets_in = self.relay.clients.len() < MOST_CLIENTS;
         watch.add(What::Door, Some(self.door.as_fd()).filter(|_| lets_in), PollFlags::IN);
         watch.add(What::Payload, running.map(|running| running.pidfd.as_fd()), PollFlags::IN);
+        for (place, attendant) in self.attendants.iter().enumerate() {
+            watch.add(What::Child(place), Some(attendant.pidfd.as_fd()), PollFlags::IN);
+        }
         self.relay.watch(&mut watch);
         let due = due.into_iter().chain(self.relay.deadline()).min();
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
@@ -312,6 +323,15 @@ impl Monitor {
             self.hear(place, word, running);
         }
         self.relay.forget_gone();
+        let mut place = 0..;
+        self.attendants.retain(|attendant| {
+            let ended = place.next().is_some_and(|place| seen.has(What::Child(place), READABLE));
+            if ended {
+                // It is our child and has ended: nothing can fail.
+                let _ = rustix::io::retry_on_intr(|| waitpid(Some(attendant.pid), WaitOptions::empty()));
+            }
+            !ended
+        });
     }
 
     /// Writes down how it is.

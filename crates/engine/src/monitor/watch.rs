@@ -27,6 +27,8 @@ pub(super) enum What {
     Stdout,
     /// It has complained.
     Stderr,
+    /// The end of the child at this place of the list.
+    Child(usize),
 }
 
 /// What is waited for, gathered anew for each wait.

@@ -2,10 +2,10 @@
 
 use super::client::{Role, Word};
 use super::stopping::{self, Manners, Way};
-use super::{After, Monitor};
+use super::{After, MOST_ATTENDANTS, Monitor, exec};
 use crate::cgroups;
 use api::attach::FromMonitor;
-use api::{Stop, Wish};
+use api::{Exec, Stop, Wish};
 use error::{Error, Kind, Result};
 use runtime::Running;
 use std::time::{Duration, Instant};
@@ -34,7 +34,7 @@ impl Monitor {
             (Wish::Signal(number), Some(running)) => self.signal(number, running),
             (Wish::Pause, Some(_)) => self.pause(),
             (Wish::Resume, _) => self.resume(),
-            (Wish::Exec(_), Some(_)) => Err(self.conflict("not yet")),
+            (Wish::Exec(exec), Some(running)) => self.exec(place, &exec, running),
             (_, None) => Err(self.conflict(&format!("container {} is not running", self.record.id))),
         };
         let client = &mut self.relay.clients[place];
@@ -45,8 +45,27 @@ impl Monitor {
                 client.role = Role::Attached(which);
                 client.say(&FromMonitor::Running);
             }
+            Ok(Answer::ByAttendant) => client.gone = true,
             Err(error) => client.say_last(&FromMonitor::Failed(error)),
         }
+    }
+
+    /// From here on the client is the attendant's.
+    fn exec(&mut self, place: usize, exec: &Exec, running: &Running) -> Result<Answer> {
+        if self.status.paused {
+            let text = format!("Container {} is paused, unpause the container before exec", self.record.name);
+            return Err(self.conflict(&text));
+        }
+        if self.attendants.len() >= MOST_ATTENDANTS {
+            let text = format!("container {} has {MOST_ATTENDANTS} executed processes already", self.record.name);
+            return Err(Error::new(Kind::Unavailable, text));
+        }
+        let payload = (running.pid, &running.pidfd);
+        let container = exec::Container { dir: &self.dir, record: &self.record, host: &self.host, payload };
+        let client = self.relay.clients[place].socket();
+        let attendant = runtime::attendant(|| exec::attend(&container, exec, client))?;
+        self.attendants.push(attendant);
+        Ok(Answer::ByAttendant)
     }
 
     fn conflict(&self, text: &str) -> Error {
@@ -144,6 +163,8 @@ enum Answer {
     /// Later, at that point.
     At(Role),
     Attach(api::Attach),
+    /// By somebody else.
+    ByAttendant,
 }
 
 /// Sends it. The payload may have ended meanwhile: then there is nothing to be signalled.

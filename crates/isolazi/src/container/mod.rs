@@ -17,4 +17,4 @@ mod tests;
 mod tmpfs;
 mod volume;
 
-pub(crate) use request::{Caller, Terminals, Wish, platform, wish};
+pub(crate) use request::{Caller, Terminals, Wish, named_variables, platform, wish, working_directory};

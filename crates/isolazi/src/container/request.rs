@@ -130,6 +130,13 @@ fn streams(matches: &ArgMatches, detach: bool, of_run: bool, terminals: Terminal
 /// The caller's own, then files, then flags: later ones win.
 fn variables(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<String>> {
     let mut env = if is_on(matches, "env-host") { (caller.variables)() } else { Vec::new() };
+    env.extend(named_variables(matches, caller)?);
+    Ok(env)
+}
+
+/// Files, then flags.
+pub(crate) fn named_variables(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<String>> {
+    let mut env = Vec::new();
     for path in all(matches, "env-file") {
         let content = (caller.read)(Path::new(path)).context(|| format!("can't read env file `{path}`"))?;
         env::push_file(&mut env, path, &content, caller.env)?;
@@ -193,7 +200,7 @@ fn container_name(name: &str) -> Result<String> {
     Err(Error::invalid(format!("Invalid container name ({name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed")))
 }
 
-fn working_directory(path: &str) -> Result<String> {
+pub(crate) fn working_directory(path: &str) -> Result<String> {
     if path.starts_with('/') {
         return Ok(path.to_owned());
     }

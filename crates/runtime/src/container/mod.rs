@@ -26,7 +26,7 @@ mod signal;
 mod start;
 mod start_socket;
 mod status;
-mod tree;
+pub(crate) mod tree;
 mod user;
 
 use crate::cgroup::Driver;

@@ -83,7 +83,7 @@ pub(super) fn path(folder: &Folder) -> CString {
 
 /// Makes it the root of this process, which is in the container's mount namespace. The first process may have gone to
 /// another root since, so its own is not asked. Allocates nothing.
-pub(super) fn enter(path: &CStr) -> Result<(), Errno> {
+pub(crate) fn enter(path: &CStr) -> Result<(), Errno> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::process::fchdir(rustix::fs::open(path, flags, Mode::empty())?)?;
     rustix::process::chroot(c".")
