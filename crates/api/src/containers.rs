@@ -211,10 +211,11 @@ pub enum RestartPolicy {
 }
 
 /// What a container does, derived from facts (a held lock, an exit record), never stored.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum State {
     /// Made, never started.
+    #[default]
     Created,
     /// Its monitor lives and its payload runs.
     Running,
@@ -248,7 +249,7 @@ impl State {
 }
 
 /// A container in a list. Times are RFC 3339 with nanoseconds, UTC.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct ContainerSummary {
     /// 64 hexadecimal digits.
     pub id: String,
@@ -276,6 +277,40 @@ pub struct ContainerSummary {
     pub error: String,
     /// Free notes.
     pub labels: BTreeMap<String, String>,
+    /// The network that it sees.
+    pub network: String,
+    /// What it runs on: `linux/amd64`.
+    pub platform: String,
+    /// What its health checks say: `healthy`, `unhealthy`, `starting`; empty when there are none.
+    pub health: String,
+    /// If asked for: what is mounted in it.
+    pub mounts: Vec<Mounted>,
+    /// If asked for: ports that it is known to listen on, `80/tcp`.
+    pub exposed: Vec<String>,
+    /// If asked for: bytes that it wrote, and those together with its image's.
+    pub sizes: Option<(u64, u64)>,
+}
+
+/// Something that a user mounted in a container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mounted {
+    /// A volume's name, or the path on the host.
+    pub name: String,
+    /// Is it a volume?
+    pub is_volume: bool,
+    /// Path inside.
+    pub target: String,
+}
+
+/// What a list tells of containers that costs more than the rest.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Details {
+    /// Mounts.
+    pub mounts: bool,
+    /// Exposed ports.
+    pub exposed: bool,
+    /// How much they wrote: every file of theirs is looked at.
+    pub sizes: bool,
 }
 
 /// Remove a container.

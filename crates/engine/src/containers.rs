@@ -1,8 +1,10 @@
 //! The containers of one user: found by name, id or prefix; their state derived from facts.
 
+use crate::inspect;
 use crate::record::{self, Record, Status, file};
 use api::{ContainerSummary, State};
 use error::{Error, Kind, Result, ResultExt};
+use oci::Platform;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -149,6 +151,9 @@ impl Container {
             exit_code: self.status.exit_code,
             error: self.status.error,
             labels: self.record.request.labels,
+            network: inspect::network_mode(self.record.request.network).to_owned(),
+            platform: self.record.request.platform.unwrap_or_else(Platform::of_this_machine).to_string(),
+            ..ContainerSummary::default()
         }
     }
 }

@@ -11,11 +11,12 @@ mod tests;
 use crate::Engine;
 use crate::containers::Container;
 use crate::record::{self, file};
-use api::inspect;
+use api::{ContainerSummary, Details, Mounted, inspect};
 use error::Result;
 use oci::image::ContainerDefaults;
 use oci::runtime::Spec;
 
+pub(crate) use host_config::network_mode;
 pub(crate) use size::written;
 
 /// How Docker calls the way in which roots are made, in `info` and `inspect`.
@@ -37,6 +38,38 @@ impl Engine {
             sizes,
         };
         Ok(Some(container::details(&container, &facts)))
+    }
+
+    /// All containers, newest first, with what else is asked of them.
+    pub fn list(&self, details: Details) -> Result<Vec<ContainerSummary>> {
+        let mut all = self.containers()?;
+        if details == Details::default() {
+            return Ok(all);
+        }
+        for summary in &mut all {
+            // One that goes at this moment has nothing more to tell.
+            if let Some(container) = self.containers.read(&summary.id)? {
+                self.add(details, &container, summary)?;
+            }
+        }
+        Ok(all)
+    }
+
+    fn add(&self, details: Details, container: &Container, summary: &mut ContainerSummary) -> Result<()> {
+        if details.mounts {
+            let spec: Option<Spec> = record::read(&container.dir.join(file::SPEC))?;
+            let mounts = mounts::of(&spec.unwrap_or_default(), &container.dir, &self.paths.data.join("volumes"));
+            summary.mounts = mounts.into_iter().map(mounted).collect();
+        }
+        if details.exposed {
+            let image = self.defaults_of(container)?.unwrap_or_default();
+            let of_image = image.exposed_ports.unwrap_or_default().into_keys();
+            summary.exposed = of_image.chain(container.record.request.exposed_ports.iter().cloned()).collect();
+        }
+        if details.sizes {
+            summary.sizes = Some(self.sizes(container)?);
+        }
+        Ok(())
     }
 
     /// Bytes that the container has written, and those together with its image's.
@@ -63,4 +96,10 @@ impl Engine {
         };
         Ok(image.map(|image| image.config.config))
     }
+}
+
+fn mounted(mount: inspect::Mount) -> Mounted {
+    let is_volume = !mount.name.is_empty();
+    let name = if is_volume { mount.name } else { mount.source };
+    Mounted { name, is_volume, target: mount.destination }
 }

@@ -58,6 +58,9 @@ pub(crate) fn check_arity(verb: &Verb, count: usize) -> Result<(), Misuse> {
     let complaint = match verb.arity {
         Arity::None if count > 0 => format!("'{path}' accepts no arguments"),
         Arity::Exactly(wanted) if count != wanted => format!("'{path}' requires {wanted} {}", plural(wanted)),
+        Arity::Between(least, most) if !(least..=most).contains(&count) => {
+            format!("'{path}' requires at least {least} and at most {most} {}", plural(most))
+        }
         Arity::AtLeastOne if count == 0 => format!("'{path}' requires at least 1 argument"),
         Arity::AtLeastTwo if count < 2 => format!("'{path}' requires at least 2 arguments"),
         Arity::AtMostOne if count > 1 => format!("'{path}' requires at most 1 argument"),

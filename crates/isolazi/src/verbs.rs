@@ -38,6 +38,8 @@ pub(crate) enum Arity {
     None,
     /// So many.
     Exactly(usize),
+    /// From so many to so many.
+    Between(usize, usize),
     /// One or more.
     AtLeastOne,
     /// Two or more.
@@ -77,6 +79,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::rename::VERB,
     commands::ps::VERB,
     commands::logs::VERB,
+    commands::port::VERB,
     commands::inspect::VERB,
     commands::inspect::OF_CONTAINER,
     commands::rm::VERB,

@@ -98,7 +98,7 @@ fn bind(volume: &Volume) -> Option<String> {
 }
 
 /// How Docker calls it.
-pub(super) fn network_mode(network: Network) -> &'static str {
+pub(crate) fn network_mode(network: Network) -> &'static str {
     match network {
         Network::Host => "host",
         Network::None => "none",

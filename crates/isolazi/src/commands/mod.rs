@@ -11,6 +11,7 @@ pub(crate) mod internal;
 pub(crate) mod kill;
 pub(crate) mod logs;
 pub(crate) mod pause;
+pub(crate) mod port;
 pub(crate) mod ps;
 pub(crate) mod pull;
 pub(crate) mod rename;

@@ -14,6 +14,22 @@ pub(super) struct Filters {
     ancestors: Vec<String>,
     labels: Vec<(String, Option<String>)>,
     exited: Vec<u8>,
+    volumes: Vec<String>,
+    networks: Vec<String>,
+    published: Vec<Ports>,
+    exposed: Vec<Ports>,
+    health: Vec<String>,
+    /// Containers; once they are found, their times.
+    before: Vec<String>,
+    since: Vec<String>,
+}
+
+/// `80`, `80/udp`, `8000-8010/tcp`
+#[derive(Debug, PartialEq, Eq)]
+struct Ports {
+    first: u16,
+    last: u16,
+    protocol: String,
 }
 
 impl Filters {
@@ -34,9 +50,19 @@ impl Filters {
                     None => (value.to_owned(), None),
                 }),
                 "exited" => filters.exited.push(value.parse().map_err(|_| bad_value(key, value))?),
+                "volume" => filters.volumes.push(value.to_owned()),
+                "network" => filters.networks.push(value.to_owned()),
+                "publish" => filters.published.push(ports(value).ok_or_else(|| bad_value(key, value))?),
+                "expose" => filters.exposed.push(ports(value).ok_or_else(|| bad_value(key, value))?),
+                "health" if HEALTH.contains(&value) => filters.health.push(value.to_owned()),
+                "health" => return Err(bad_value(key, value)),
+                "before" => filters.before.push(value.to_owned()),
+                "since" => filters.since.push(value.to_owned()),
                 key => {
-                    return Err(Error::invalid(format!("invalid filter '{key}'"))
-                        .hint("known filters are id, name, status, ancestor, label and exited"));
+                    return Err(Error::invalid(format!("invalid filter '{key}'")).hint(
+                        "known filters are ancestor, before, exited, expose, health, id, label, name, network, publish, \
+                         since, status and volume",
+                    ));
                 }
             }
         }
@@ -48,9 +74,32 @@ impl Filters {
         !self.statuses.is_empty() || !self.exited.is_empty()
     }
 
+    /// Must mounts be known?
+    pub(super) fn ask_for_mounts(&self) -> bool {
+        !self.volumes.is_empty()
+    }
+
+    /// Must exposed ports be known?
+    pub(super) fn ask_for_exposed(&self) -> bool {
+        !self.exposed.is_empty()
+    }
+
+    /// Finds the containers that others are to be older or newer than.
+    pub(super) fn resolve(mut self, all: &[ContainerSummary]) -> Result<Self> {
+        for wanted in self.before.iter_mut().chain(&mut self.since) {
+            let by_id = || all.iter().find(|container| !wanted.is_empty() && container.id.starts_with(&**wanted));
+            let found = all.iter().find(|container| container.name == *wanted).or_else(by_id);
+            let found = found.ok_or_else(|| Error::not_found(format!("No such container: {wanted}")))?;
+            wanted.clone_from(&found.created);
+        }
+        Ok(self)
+    }
+
     /// Do all conditions hold?
     pub(super) fn accept(&self, container: &ContainerSummary) -> bool {
-        let Self { ids, names, statuses, ancestors, labels, exited } = self;
+        let Self { ids, names, statuses, ancestors, labels, exited, .. } = self;
+        let Self { volumes, networks, published, exposed, health, before, since, .. } = self;
+        let health_now = if container.health.is_empty() { "none" } else { &container.health };
         any(ids, |id| id.is_match(&container.id))
             // Docker's names begin with a slash, and people write `^/web$`.
             && any(names, |name| name.is_match(&container.name) || name.is_match(&format!("/{}", container.name)))
@@ -62,7 +111,33 @@ impl Filters {
                 (None, Some(_)) => false,
             })
             && any(exited, |code| container.state == State::Exited && container.exit_code == Some(*code))
+            && any(volumes, |wanted| container.mounts.iter().any(|m| m.name == *wanted || m.target == *wanted))
+            && any(networks, |wanted| container.network == *wanted)
+            // Nothing can be published yet.
+            && published.is_empty()
+            && any(exposed, |wanted| container.exposed.iter().filter_map(|own| ports(own)).any(|own| wanted.meet(&own)))
+            && any(health, |wanted| wanted == health_now)
+            && before.iter().all(|time| container.created < *time)
+            && since.iter().all(|time| container.created > *time)
     }
+}
+
+/// What health checks can say.
+const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
+
+impl Ports {
+    /// Have they one in common?
+    fn meet(&self, other: &Self) -> bool {
+        self.protocol == other.protocol && self.first <= other.last && other.first <= self.last
+    }
+}
+
+fn ports(text: &str) -> Option<Ports> {
+    let (range, protocol) = text.split_once('/').unwrap_or((text, "tcp"));
+    let (first, last) = range.split_once('-').unwrap_or((range, range));
+    let (first, last) = (first.parse().ok()?, last.parse().ok()?);
+    let is_known = ["tcp", "udp", "sctp"].contains(&protocol);
+    (is_known && first <= last).then(|| Ports { first, last, protocol: protocol.to_owned() })
 }
 
 /// One of them, or there are none to hold.
@@ -109,6 +184,7 @@ fn is_ancestor(wanted: &str, container: &ContainerSummary) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use api::Mounted;
 
     #[test]
     fn filters_hold_as_dockers_do() {
@@ -117,16 +193,16 @@ mod tests {
             name: "web-1".into(),
             image: "alpine".into(),
             image_id: format!("sha256:{}", "ab".repeat(32)),
-            command: Vec::new(),
-            created: String::new(),
-            started: String::new(),
-            finished: String::new(),
+            created: "2026-08-20T10:00:00Z".into(),
             state: State::Exited,
             exit_code: Some(3),
-            pid: None,
-            error: String::new(),
             labels: [("a".to_owned(), "1".to_owned())].into(),
+            network: "host".into(),
+            mounts: vec![Mounted { name: "data".into(), is_volume: true, target: "/var/data".into() }],
+            exposed: vec!["80/tcp".into(), "8000-8010/udp".into()],
+            ..ContainerSummary::default()
         };
+        let older = ContainerSummary { name: "db".into(), created: "2026-08-20T09:00:00Z".into(), ..web.clone() };
         for (filters, holds) in [
             (&[][..], true),
             (&["name=eb"], true),
@@ -152,8 +228,24 @@ mod tests {
             (&["ancestor=docker.io/library/alpine"], true),
             (&["ancestor=alpine:3"], false),
             (&["ancestor=abababababab"], true),
+            (&["volume=data"], true),
+            (&["volume=/var/data"], true),
+            (&["volume=/var"], false),
+            (&["network=host"], true),
+            (&["network=none"], false),
+            (&["health=none"], true),
+            (&["health=healthy"], false),
+            (&["expose=80"], true),
+            (&["expose=80/udp"], false),
+            (&["expose=1-100/tcp"], true),
+            (&["expose=8010-9000/udp"], true),
+            (&["publish=80"], false),
+            (&["since=db"], true),
+            (&["before=db"], false),
+            (&["before=web-1"], false),
         ] {
             let parsed = Filters::parse(filters.iter().copied()).unwrap();
+            let parsed = parsed.resolve(&[web.clone(), older.clone()]).unwrap();
             assert_eq!(parsed.accept(&web), holds, "{filters:?}");
         }
         for (text, complaint) in [
@@ -161,8 +253,14 @@ mod tests {
             ("status=up", "invalid filter 'status=up'"),
             ("exited=x", "invalid filter 'exited=x'"),
             ("colour=red", "invalid filter 'colour'"),
+            ("health=good", "invalid filter 'health=good'"),
+            ("expose=x", "invalid filter 'expose=x'"),
+            ("publish=80/icmp", "invalid filter 'publish=80/icmp'"),
+            ("expose=9-8", "invalid filter 'expose=9-8'"),
         ] {
             assert_eq!(Filters::parse([text].into_iter()).unwrap_err().to_string(), complaint);
         }
+        let nobody = Filters::parse(["before=nobody"].into_iter()).unwrap().resolve(&[]).unwrap_err();
+        assert_eq!(nobody.to_string(), "No such container: nobody");
     }
 }

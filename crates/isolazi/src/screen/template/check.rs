@@ -13,6 +13,9 @@ pub(super) struct Used {
     pub shown: String,
 }
 
+/// The name of the row itself, with all its fields: `{{json .}}`.
+pub(super) const ALL: &str = ".";
+
 /// All of them, in order.
 pub(super) fn fields(nodes: &[Node]) -> Vec<Used> {
     let mut used = Vec::new();
@@ -44,11 +47,12 @@ fn in_pipe(pipe: &Pipe, is_row: bool, used: &mut Vec<Used>) {
 
 fn in_term(term: &Term, is_row: bool, used: &mut Vec<Used>) {
     let name = match &term.what {
-        What::Field(names) if is_row => names.first(),
-        What::Variable(variable, names) if variable == "$" => names.first(),
+        What::Field(names) if is_row => names.first().map(String::as_str),
+        What::Variable(variable, names) if variable == "$" => Some(names.first().map_or(ALL, String::as_str)),
+        What::Dot if is_row => Some(ALL),
         What::Pipe(pipe) => return in_pipe(pipe, is_row, used),
         What::Chain(inner, _) => return in_term(inner, is_row, used),
         _ => None,
     };
-    used.extend(name.map(|name| Used { name: name.clone(), at: term.at, shown: term.to_string() }));
+    used.extend(name.map(|name| Used { name: name.to_owned(), at: term.at, shown: term.to_string() }));
 }

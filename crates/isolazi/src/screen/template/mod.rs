@@ -69,6 +69,8 @@ fn fault(complaint: &str) -> Error {
 pub(crate) struct Format {
     /// Headings, and aligned columns.
     table: bool,
+    /// `json`: all fields, whatever they cost to have.
+    json: bool,
     template: Template,
 }
 
@@ -93,7 +95,18 @@ impl Format {
             Some(rest) => (true, rest),
             None => (false, text),
         };
-        Ok(Self { table, template: Template::parse(&with_breaks(text.trim_matches(' ')))? })
+        Ok(Self { table, json: text == "json", template: Template::parse(&with_breaks(text.trim_matches(' ')))? })
+    }
+
+    /// Does it name that field, or show all of them?
+    pub(crate) fn uses(&self, field: &str) -> bool {
+        self.json || self.names(field)
+    }
+
+    /// Does it name that field? `json` alone does not.
+    pub(crate) fn names(&self, field: &str) -> bool {
+        !self.json
+            && check::fields(&self.template.nodes).iter().any(|used| used.name == field || used.name == check::ALL)
     }
 
     /// One line (or so) a row. `headings` are (field, heading) pairs, for `table`; they also say which fields exist, even
@@ -116,7 +129,8 @@ impl Format {
 
     /// Is every field known?
     fn check(&self, headings: &[(&'static str, &str)]) -> Result<()> {
-        let is_known = |name: &str| name == LABEL || headings.iter().any(|(known, _)| *known == name);
+        let is_known =
+            |name: &str| [LABEL, check::ALL].contains(&name) || headings.iter().any(|(known, _)| *known == name);
         let Some(unknown) = check::fields(&self.template.nodes).into_iter().find(|used| !is_known(&used.name)) else {
             return Ok(());
         };
