@@ -41,16 +41,15 @@ pub(crate) struct Each {
 
 /// `linux.cgroupsPath` of a container with cgroups in each hierarchy: below `parent` if one was asked for.
 pub(crate) fn path(parent: Option<&str>, id: &str, host: &Host) -> String {
-    match parent {
+    let parent = match parent {
+        Some(slice) if is_slice(slice, host) => return format!("{slice}:isolazi:{id}"),
         // As Docker has it: below the top, whether it begins with a slash or not.
-        Some(parent) if is_slice(parent, host) => format!("{parent}:isolazi:{id}"),
-        Some(parent) => format!("/{}/{id}", parent.trim_matches('/')),
-        // What is delegated to a user lies deeper.
-        None => match host.cgroup.as_deref().and_then(cgroup::below_mount) {
-            Some(base) => base.join(PARENT).join(id).display().to_string(),
-            None => format!("/{PARENT}/{id}"),
-        },
-    }
+        Some(parent) => parent.trim_matches('/'),
+        None => PARENT,
+    };
+    // The top of what a user may write to lies deeper.
+    let top = host.cgroup.as_deref().and_then(cgroup::below_mount).unwrap_or_else(|| "/".into());
+    top.join(parent).join(id).display().to_string()
 }
 
 /// A name that only the machine's systemd knows what to do with, where that is there.

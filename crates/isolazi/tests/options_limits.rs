@@ -4,8 +4,10 @@ mod common;
 
 use common::{Busybox, LIMIT, container, eventually, parent, payload};
 use rustix::process::{Signal, kill_process};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use testkit::Output;
+use std::process::{Command, Stdio};
+use testkit::{Isolazi, Output};
 
 /// Is it cgroup v2 that has the controllers?
 fn unified() -> bool {
@@ -165,7 +167,8 @@ fn an_ordinary_user_without_controllers_is_told_which_one_is_missing() {
 #[test]
 fn a_parent_of_ones_own_holds_the_containers_cgroups() {
     let busybox = Busybox::new();
-    let parent = format!("isolazi-test-parent-{}", std::process::id());
+    // Not of our name: other tests look for cgroups of ours that are left.
+    let parent = format!("test-parent-{}", std::process::id());
     for flags in [&["--cgroup-parent", &parent][..], &["--cgroup-parent", &format!("/{parent}"), "-m", "64m"]] {
         let flags = [&["--rm", "-d", "--name", "child"], flags].concat();
         let id = busybox.isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok();
@@ -213,4 +216,71 @@ fn every_cgroup_goes_with_its_container_even_after_a_kill() {
         cgroups(&id).is_empty().then_some(())
     });
     busybox.holds_nothing();
+}
+
+/// Runs as whoever `isolazi` belongs to where cgroup v2 is all there is, after `prepare`.
+#[track_caller]
+fn on_v2_alone(isolazi: &Isolazi, prepare: &str, arguments: &[&str]) -> Output {
+    let ours = isolazi.command(arguments);
+    let owner = std::fs::metadata(isolazi.root()).unwrap();
+    let script = format!(
+        "umount -l /sys/fs/cgroup/* 2>/dev/null; mount -t cgroup2 none /sys/fs/cgroup || exit 99; {prepare}
+        exec setpriv --reuid \"$0\" --regid \"$1\" --clear-groups -- \"${{@:2}}\""
+    );
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "bash", "-c", &script]).args([owner.uid().to_string(), owner.gid().to_string()]);
+    command.arg(ours.get_program()).args(ours.get_args()).env_clear().current_dir(isolazi.work());
+    command.envs(ours.get_envs().filter_map(|(key, value)| Some((key, value?))));
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    testkit::finish(command.spawn().unwrap(), b"", LIMIT)
+}
+
+#[test]
+fn version_two_alone_has_its_own_way_with_devices() {
+    let busybox = Busybox::new();
+    let run = |flags: &[&str], script: &str| {
+        let flags = [&["--rm", "--network", "none"], flags].concat();
+        on_v2_alone(&busybox.isolazi, "", &busybox.words(&flags, &["sh", "-c", script]))
+    };
+    assert_eq!(run(&[], "ls /sys/fs/cgroup/cgroup.procs").ok(), "/sys/fs/cgroup/cgroup.procs\n");
+    let script = "mknod /made c 10 237 && (: <>/made) && echo opened; mknod /other c 10 229; (: </other) 2>&1; true";
+    let refused = "sh: can't open /other: Operation not permitted\n";
+    assert_eq!(run(&["--device-cgroup-rule", "c 10:237 rw"], script).ok(), format!("opened\n{refused}"));
+    let script = "for m in '<' '>'; do (eval \": ${m}/dev/loop-control\") 2>/dev/null && echo $m; done; true";
+    assert_eq!(run(&["--device", "/dev/loop-control:r"], script).ok(), "<\n");
+    if !unified() {
+        // What v1 has is in nobody's reach here.
+        let words = "Error: `--memory` can't be applied: the cgroup controller `memory` is not available\n";
+        run(&["-m", "64m"], "true").fails(125, words);
+    }
+    busybox.holds_nothing();
+}
+
+#[test]
+fn a_delegated_part_holds_the_containers_of_an_ordinary_user() {
+    let busybox = Busybox::ordinary();
+    // Not of our name: other tests look for cgroups of ours that are left.
+    let part = format!("test-part-{}", std::process::id());
+    let prepare = format!(
+        "p=/sys/fs/cgroup/{part}; mkdir -p $p/leaf; chown -R $0:$1 $p; echo $$ >$p/leaf/cgroup.procs || exit 98;"
+    );
+    let run = |flags: &[&str]| {
+        let script = "cat /proc/self/cgroup | grep '^0:'; ls /sys/fs/cgroup/cgroup.procs";
+        let flags = [&["--rm", "--network", "none", "--cgroupns", "host"], flags].concat();
+        on_v2_alone(&busybox.isolazi, &prepare, &busybox.words(&flags, &["sh", "-c", script])).ok()
+    };
+    assert!(run(&[]).starts_with(&format!("0::/{part}/isolazi/")));
+    assert!(run(&["--cgroup-parent", "mine"]).starts_with(&format!("0::/{part}/mine/")));
+    busybox.holds_nothing();
+    // The last monitor may still be on its way out of it.
+    eventually("the end of the part", || {
+        for folder in cgroups(&part) {
+            let below = ["mine", "isolazi", "leaf"].map(|name| folder.join(name));
+            for folder in below.iter().chain([&folder]) {
+                // What is not gone yet is found again.
+                let _ = std::fs::remove_dir(folder);
+            }
+        }
+        cgroups(&part).is_empty().then_some(())
+    });
 }

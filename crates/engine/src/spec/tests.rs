@@ -2,7 +2,8 @@
 
 use super::*;
 use crate::user::ResolvedUser;
-use api::{Create, Network, Tmpfs};
+use api::{Create, DeviceRate, Ipc, Limits, Network, Rights, Sharing, Tmpfs, Ulimit};
+use oci::runtime::{BlockDevice, DeviceRule};
 use testkit::golden;
 
 fn image(config: &str) -> ImageConfig {
@@ -106,6 +107,137 @@ fn the_users_mounts_replace_ours_and_deeper_ones_come_later() {
         ..Create::default()
     };
     check("mounts", &image(NGINX), &request, &rootful(&root(), &volumes));
+}
+
+#[test]
+fn limits_become_resources_and_a_place_for_cgroups() {
+    let rate = |rate| vec![DeviceRate { path: "/dev/sda".into(), rate }];
+    let limits = Limits {
+        memory: Some(64 << 20),
+        memory_reservation: Some(32 << 20),
+        memory_swappiness: Some(10),
+        oom_kill_disable: true,
+        nano_cpus: Some(1_500_000_000),
+        cpu_shares: Some(512),
+        cpuset_cpus: "0-1".into(),
+        cpuset_mems: "0".into(),
+        pids: Some(20),
+        blkio_weight: Some(500),
+        read_bps: rate(1),
+        write_bps: rate(2),
+        read_iops: rate(3),
+        write_iops: rate(4),
+        device_rules: vec![DeviceRule {
+            allow: true,
+            kind: "c".into(),
+            major: Some(10),
+            access: "rw".into(),
+            minor: None,
+        }],
+        ..Limits::default()
+    };
+    let request = Create {
+        limits,
+        ulimits: vec![Ulimit { name: "nofile".into(), soft: 10, hard: -1 }],
+        sysctls: [("kernel.msgmax".to_owned(), "8192".to_owned())].into(),
+        shm_size: Some(1 << 20),
+        oom_score_adj: Some(-5),
+        ..Create::default()
+    };
+    let disks = [("/dev/sda".into(), BlockDevice { major: 8, minor: 0 })].into();
+    let user = root();
+    let facts = Facts { disks: &disks, cgroups_path: "/isolazi/0123", ..rootful(&user, &[]) };
+    check("limits", &image(NGINX), &request, &facts);
+}
+
+#[test]
+fn swap_is_what_was_said_or_as_much_as_memory() {
+    let swap = |memory, memory_swap| {
+        let limits = Limits { memory, memory_swap, ..Limits::default() };
+        limits::of_limits(&limits, NO_DISKS).memory.unwrap().swap
+    };
+    assert_eq!(swap(Some(100), None), Some(200));
+    assert_eq!(swap(Some(100), Some(100)), Some(100));
+    assert_eq!(swap(Some(100), Some(-1)), Some(-1));
+    let most = |pids| limits::of_limits(&Limits { pids, ..Limits::default() }, NO_DISKS).pids.map(|pids| pids.limit);
+    assert_eq!(
+        (most(None), most(Some(0)), most(Some(-1)), most(Some(5))),
+        (None, Some(Some(-1)), Some(Some(-1)), Some(Some(5)))
+    );
+}
+
+#[test]
+fn rights_change_capabilities_filters_devices_and_paths() {
+    let rights = Rights {
+        cap_add: strings(&["CAP_SYS_ADMIN"]),
+        cap_drop: strings(&["CAP_CHOWN"]),
+        no_new_privileges: true,
+        unconfined_paths: true,
+        apparmor: "some".into(),
+        ..Rights::default()
+    };
+    let found = [Found {
+        source: "/dev/fuse".into(),
+        target: "/dev/other".into(),
+        kind: "c",
+        number: (10, 229),
+        access: "r".into(),
+    }];
+    let devices = vec![api::Device { source: "/dev/fuse".into(), target: "/dev/other".into(), access: "r".into() }];
+    let request = Create { rights: Rights { devices, ..rights }, ..Create::default() };
+    let user = root();
+    let facts = Facts { devices: &found, cgroups_path: "/isolazi/0123", ..rootful(&user, &[]) };
+    check("rights", &image(NGINX), &request, &facts);
+}
+
+#[test]
+fn a_privileged_container_has_everything() {
+    let request = Create { rights: Rights { privileged: true, ..Rights::default() }, ..Create::default() };
+    let kvm = Device { kind: "c".into(), path: "/dev/kvm".into(), major: 10, minor: 232, ..Device::default() };
+    let (user, devices) = (root(), [kvm]);
+    let facts = Facts { host_devices: &devices, ..rootful(&user, &[]) };
+    assert_eq!(rights::seccomp(&request).unwrap(), None);
+    let spec = build(&image(NGINX), &request, &facts, None).unwrap();
+    let text = serde_json::to_string_pretty(&spec).unwrap();
+    golden("src/spec/golden/privileged.json", &format!("{text}\n"));
+}
+
+#[test]
+fn shared_namespaces_are_not_made_and_their_mounts_are_the_hosts() {
+    let host = api::Namespace::Host;
+    let sharing = Sharing { pid: host.clone(), ipc: Ipc::Host, uts: host.clone(), cgroup: host, ..Sharing::default() };
+    let request = Create { sharing, domainname: Some("example.org".into()), ..Create::default() };
+    let user = root();
+    check("shared", &image(NGINX), &request, &rootful(&user, &[]));
+    check("shared-rootless", &image(NGINX), &request, &Facts { user_namespace: true, ..rootful(&user, &[]) });
+    let targets = |ipc| {
+        let request = Create { sharing: Sharing { ipc, ..Sharing::default() }, ..Create::default() };
+        let spec = build(&image(NGINX), &request, &rootful(&user, &[]), None).unwrap();
+        spec.mounts.iter().any(|mount| mount.destination == "/dev/shm")
+    };
+    let another = Ipc::Container("0123".into());
+    assert!(targets(Ipc::Shareable) && !targets(Ipc::None) && !targets(another));
+}
+
+#[test]
+fn the_bounding_set_is_dockers() {
+    let set = |add: &[&str], drop: &[&str]| {
+        let rights = Rights { cap_add: strings(add), cap_drop: strings(drop), ..Rights::default() };
+        rights::bounding(&Create { rights, ..Create::default() }).unwrap().len()
+    };
+    let default = oci::capabilities::DEFAULT.len();
+    let all = oci::capabilities::Capability::all().count();
+    for (add, drop, count) in [
+        (&[][..], &[][..], default),
+        (&["CAP_NET_ADMIN"], &[], default + 1),
+        (&["CAP_CHOWN"], &["CAP_CHOWN"], default),
+        (&[], &["CAP_CHOWN", "CAP_NET_ADMIN"], default - 1),
+        (&["ALL"], &["CAP_CHOWN"], all - 1),
+        (&["CAP_NET_ADMIN"], &["ALL"], 1),
+        (&["ALL"], &["ALL"], all),
+    ] {
+        assert_eq!(set(add, drop), count, "{add:?} {drop:?}");
+    }
 }
 
 #[test]
