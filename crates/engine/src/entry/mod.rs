@@ -14,7 +14,7 @@ mod write;
 
 pub(crate) use read::{Found, next};
 pub(crate) use scan::{find, rfind};
-pub(crate) use write::{Clock, STAMP_BYTES, begin, end, escape};
+pub(crate) use write::{Clock, STAMP_BYTES, begin, end, escape, escape_line};
 
 /// How an entry begins.
 const HEAD: &[u8] = br#"{"log":""#;

@@ -112,6 +112,15 @@ proptest! {
     }
 
     #[test]
+    fn a_line_is_escaped_as_any_bytes_are(bytes in bytes()) {
+        let (mut line, mut all) = (b"before".to_vec(), b"before".to_vec());
+        let end = bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
+        escape(&mut all, &bytes[..end.unwrap_or(0)]);
+        prop_assert_eq!(escape_line(&mut line, &bytes), end);
+        prop_assert_eq!(line, all);
+    }
+
+    #[test]
     fn text_is_escaped_exactly_as_serde_json_does_it(text: String) {
         let mut ours = b"\"".to_vec();
         escape(&mut ours, text.as_bytes());

@@ -1,4 +1,4 @@
-//! How an entry is written: `begin`, any number of `escape`, `end`.
+//! How an entry is written: `begin`, `escape` or `escape_line`, `end`.
 
 use super::{HEAD, scan};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -22,16 +22,28 @@ pub(crate) fn end(stream: &str, attributes: &str, stamp: &[u8; STAMP_BYTES]) -> 
     format!("\",\"stream\":\"{stream}\"{attributes},\"time\":\"{stamp}\"}}\n").into_bytes()
 }
 
-/// Writes bytes as the inside of a JSON string.
+/// Writes the first line, with its break, as the inside of a JSON string; its length. `None`: there is no line break, and
+/// nothing was written. Looks at each byte once, if it is a line like most.
 #[inline]
+pub(crate) fn escape_line(out: &mut Vec<u8>, bytes: &[u8]) -> Option<usize> {
+    let plain = scan::plain(bytes, false);
+    if bytes.get(plain) == Some(&b'\n') {
+        out.extend_from_slice(&bytes[..plain]);
+        out.extend_from_slice(b"\\n");
+        return Some(plain + 1);
+    }
+    let end = plain + scan::find(&bytes[plain..], b'\n')?;
+    escape(out, &bytes[..=end]);
+    Some(end + 1)
+}
+
+/// Writes bytes as the inside of a JSON string.
 pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let plain = scan::plain(bytes, false);
     out.extend_from_slice(&bytes[..plain]);
     let rest = &bytes[plain..];
     match rest {
-        // What nearly every line is: nothing but its end has to be escaped.
         [] => {}
-        b"\n" => out.extend_from_slice(b"\\n"),
         _ if std::str::from_utf8(rest).is_ok() => escape_text(out, rest),
         _ => {
             for chunk in rest.utf8_chunks() {

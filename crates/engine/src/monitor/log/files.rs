@@ -58,15 +58,42 @@ impl Files {
         entry::end(stream, &self.attributes, self.clock.now())
     }
 
-    /// Adds one entry. It may have to be written to make room.
+    /// Adds the first line as an entry; its length, if there is one.
     #[inline]
+    pub(super) fn add_line(&mut self, bytes: &[u8], end: &[u8]) -> Option<usize> {
+        let before = self.pending.len();
+        entry::begin(&mut self.pending);
+        match entry::escape_line(&mut self.pending, bytes) {
+            Some(length) => {
+                self.end_entry(end);
+                Some(length)
+            }
+            None => {
+                self.pending.truncate(before);
+                None
+            }
+        }
+    }
+
+    /// Adds one entry.
     pub(super) fn add(&mut self, piece: &[u8], end: &[u8]) {
         entry::begin(&mut self.pending);
         entry::escape(&mut self.pending, piece);
+        self.end_entry(end);
+    }
+
+    /// Ends it; what is much is written.
+    #[inline]
+    fn end_entry(&mut self, end: &[u8]) {
         self.pending.extend_from_slice(end);
         if self.pending.len() >= WRITE_BYTES || self.is_full() {
             self.write();
         }
+    }
+
+    /// Gives back the memory that only a busy payload needs.
+    pub(super) fn rest(&mut self) {
+        self.pending = Vec::new();
     }
 
     /// Writes what was added.

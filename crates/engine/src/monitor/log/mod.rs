@@ -12,7 +12,7 @@ use api::LogDriver;
 use error::{Error, Result, ResultExt};
 use files::Files;
 use journal::Journal;
-use pieces::pieces;
+use pieces::LINE_BYTES;
 use std::path::Path;
 
 /// Which stream a byte came from.
@@ -53,16 +53,33 @@ impl Log {
     }
 
     /// Takes what a stream said; whole lines are kept at once.
-    pub(super) fn take(&mut self, stream: Stream, bytes: &[u8]) {
+    pub(super) fn take(&mut self, stream: Stream, mut bytes: &[u8]) {
         let partial = &mut self.partial[stream as usize];
         match &mut self.keeper {
             Keeper::Files(files) => {
                 let end = files.end(stream);
-                pieces(partial, bytes, |piece| files.add(piece, &end));
+                while !bytes.is_empty() {
+                    let line = partial.is_empty().then(|| files.add_line(&bytes[..bytes.len().min(LINE_BYTES)], &end));
+                    let length = line.flatten();
+                    let length = length.unwrap_or_else(|| pieces::next(partial, bytes, |piece| files.add(piece, &end)));
+                    bytes = &bytes[length..];
+                }
                 files.write();
             }
-            Keeper::Journal(journal) => pieces(partial, bytes, |piece| journal.send(stream, piece)),
+            Keeper::Journal(journal) => {
+                while !bytes.is_empty() {
+                    bytes = &bytes[pieces::next(partial, bytes, |piece| journal.send(stream, piece))..];
+                }
+            }
             Keeper::Nobody => {}
+        }
+    }
+
+    /// Gives back what only a log at work needs.
+    pub(super) fn rest(&mut self) {
+        self.partial.iter_mut().for_each(Vec::shrink_to_fit);
+        if let Keeper::Files(files) = &mut self.keeper {
+            files.rest();
         }
     }
 

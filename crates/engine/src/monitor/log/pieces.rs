@@ -5,36 +5,27 @@ use crate::entry;
 /// The longest piece of a line in one entry, in bytes.
 pub(super) const LINE_BYTES: usize = 16 * 1024;
 
-/// Gives each line to `entry`; what has not ended yet is kept in `partial`, which is always shorter than [`LINE_BYTES`].
-pub(super) fn pieces(partial: &mut Vec<u8>, mut bytes: &[u8], mut entry: impl FnMut(&[u8])) {
-    while !bytes.is_empty() {
-        let room = LINE_BYTES - partial.len();
-        let window = &bytes[..bytes.len().min(room)];
-        if let Some(end) = entry::find(window, b'\n') {
-            let (line, rest) = bytes.split_at(end + 1);
-            if partial.is_empty() {
-                entry(line);
-            } else {
-                partial.extend_from_slice(line);
-                entry(partial);
-                partial.clear();
-            }
-            bytes = rest;
-        } else if window.len() < room {
-            partial.extend_from_slice(bytes);
-            return;
-        } else if partial.is_empty() {
-            let (piece, rest) = bytes.split_at(whole_characters(window));
-            entry(piece);
-            bytes = rest;
-        } else {
-            partial.extend_from_slice(window);
-            let whole = whole_characters(partial);
-            entry(&partial[..whole]);
-            partial.drain(..whole);
-            bytes = &bytes[room..];
-        }
+/// Gives the next line, or piece of a long one, to `entry`; how many bytes are done with. What has not ended yet is kept in
+/// `partial`, which is always shorter than [`LINE_BYTES`].
+pub(super) fn next(partial: &mut Vec<u8>, bytes: &[u8], entry: impl FnOnce(&[u8])) -> usize {
+    let room = LINE_BYTES - partial.len();
+    let window = &bytes[..bytes.len().min(room)];
+    let end = entry::find(window, b'\n').map(|end| end + 1);
+    if end.is_none() && window.len() < room {
+        partial.extend_from_slice(window);
+        return window.len();
     }
+    if partial.is_empty() {
+        let length = end.unwrap_or_else(|| whole_characters(window));
+        entry(&window[..length]);
+        return length;
+    }
+    let length = end.unwrap_or(room);
+    partial.extend_from_slice(&window[..length]);
+    let whole = end.map_or_else(|| whole_characters(partial), |_| partial.len());
+    entry(&partial[..whole]);
+    partial.drain(..whole);
+    length
 }
 
 /// The length without a UTF-8 character at the end that is not all there.
@@ -61,8 +52,11 @@ mod tests {
     fn entries(chunks: &[&[u8]]) -> (Vec<Vec<u8>>, Vec<u8>) {
         let (mut partial, mut entries) = (Vec::new(), Vec::new());
         for chunk in chunks {
-            pieces(&mut partial, chunk, |piece| entries.push(piece.to_vec()));
-            assert!(partial.len() < LINE_BYTES);
+            let mut rest = *chunk;
+            while !rest.is_empty() {
+                rest = &rest[next(&mut partial, rest, |piece| entries.push(piece.to_vec()))..];
+                assert!(partial.len() < LINE_BYTES);
+            }
         }
         (entries, partial)
     }
