@@ -329,6 +329,40 @@ fn a_full_disk_takes_nothing_from_what_is_kept() {
     assert!(error.starts_with("can't write the log `") && error.ends_with(": no space left on device"), "{error}");
 }
 
+/// Anonymous memory of a process, in KiB.
+fn memory_of(pid: rustix::process::Pid) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", pid.as_raw_nonzero())).unwrap();
+    let line = text.lines().find_map(|line| line.strip_prefix("Pss_Anon:")).unwrap();
+    line.trim().trim_end_matches(" kB").parse().unwrap()
+}
+
+#[test]
+fn what_a_busy_payload_needs_is_given_back() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    let script = "head -c 20000000 /dev/zero | tr '\\0' x; touch /here/done; sleep 60";
+    let folder = isolazi.work().join("here");
+    std::fs::create_dir(&folder).unwrap();
+    let volume = format!("{}:/here", folder.display());
+    let script = format!("until [ -e /here/go ]; do sleep 0.02; done; {script}");
+    let flags = ["-d", "--name", "burst", "--network", "none", "-v", &volume];
+    isolazi.run(&busybox.words(&flags, &["sh", "-c", &script])).ok();
+    let payload = payload(isolazi);
+    let monitor = common::parent(payload);
+    let pipe = File::open(format!("/proc/{}/fd/1", payload.as_raw_nonzero())).unwrap();
+    let room = || rustix::pipe::fcntl_getpipe_size(&pipe).unwrap();
+    let rested = |limit| eventually("rest", || Some(memory_of(monitor)).filter(|kib| *kib <= limit));
+    // It needs some for a start, too.
+    let before = rested(1000);
+    assert_eq!(room(), 65536);
+    std::fs::write(folder.join("go"), "").unwrap();
+    eventually("a wide pipe", || (room() == 1 << 20).then_some(()));
+    eventually("the end of the burst", || folder.join("done").is_file().then_some(()));
+    eventually("a narrow pipe", || (room() == 65536).then_some(()));
+    rested(before + 64);
+    isolazi.run(&["rm", "-f", "burst"]).ok();
+}
+
 /// Runs a command line where `/run/systemd/journal` is this folder.
 fn with_journal(isolazi: &Isolazi, folder: &Path, arguments: &[&str]) -> Output {
     let inner = isolazi.command(arguments);

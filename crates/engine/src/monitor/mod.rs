@@ -254,6 +254,10 @@ impl Monitor {
     fn attend(&mut self, running: &Running, log: &mut Log) -> Result<u8> {
         loop {
             let seen = self.wait(Some(running), self.kill_at)?;
+            if !self.at_work {
+                log.rest();
+                sys::memory::give_back();
+            }
             while self.orders.next().is_some() {
                 self.end_payload(&api::Stop::default(), running);
                 self.after = After::End;

@@ -4,7 +4,7 @@
 
 use super::client::{Client, Role, Word};
 use super::log::Stream;
-use super::streams::Streams;
+use super::streams::{PIPE_BYTES, Streams};
 use super::watch::{READABLE, Seen, WRITABLE, Watch, What};
 use api::Attach;
 use api::attach::{FromMonitor, MAX_CHUNK_BYTES};
@@ -18,6 +18,9 @@ use std::time::Instant;
 
 /// Head of a client's message plus the largest body.
 const MESSAGE_BYTES: usize = 5 + MAX_CHUNK_BYTES;
+
+/// So much is read at a time: as much as a processor has near at hand.
+const READ_BYTES: usize = 256 * 1024;
 
 /// Hears what a stream said, besides the clients.
 pub(super) type Ear<'a> = &'a mut dyn FnMut(Stream, &[u8]);
@@ -40,6 +43,7 @@ impl Relay {
     /// Gives back what only a relay at work needs.
     pub(super) fn rest(&mut self) {
         self.buffer = Vec::new();
+        self.streams.narrow();
     }
 
     /// Tells all who take part in the streams.
@@ -78,7 +82,7 @@ impl Relay {
             }
             client.cut_off_if_stalled(now, name);
             if seen.has(What::Client(place), READABLE) {
-                self.buffer.resize(MESSAGE_BYTES, 0);
+                self.buffer.resize(MESSAGE_BYTES.max(self.buffer.len()), 0);
                 match client.hear(&mut self.buffer) {
                     Some(Word::Resize { rows, columns }) => self.resize(rows, columns),
                     Some(word) => words.push((place, word)),
@@ -161,8 +165,10 @@ impl Relay {
             Stream::Stderr => &mut self.streams.stderr,
         };
         let Some(fd) = stream else { return 0 };
-        self.buffer.resize(MESSAGE_BYTES, 0);
-        let length = match rustix::io::read(fd, &mut self.buffer[..MAX_CHUNK_BYTES]) {
+        if self.buffer.len() < READ_BYTES {
+            self.buffer = vec![0; READ_BYTES]; // untouched until somebody says so much
+        }
+        let length = match rustix::io::read(fd, &mut self.buffer) {
             Err(Errno::AGAIN | Errno::INTR) => return 0,
             // A terminal says EIO when its last user is gone.
             Ok(0) | Err(_) => {
@@ -171,6 +177,9 @@ impl Relay {
             }
             Ok(length) => length,
         };
+        if length >= PIPE_BYTES {
+            self.streams.widen();
+        }
         ear(name, &self.buffer[..length]);
         let (kind, said) = (if name == Stream::Stdout { b'O' } else { b'E' }, &self.buffer[..length]);
         for client in &mut self.clients {
@@ -180,7 +189,7 @@ impl Relay {
                 _ => false,
             };
             if listens {
-                client.send(kind, said);
+                said.chunks(MAX_CHUNK_BYTES).for_each(|piece| client.send(kind, piece));
             }
         }
         length

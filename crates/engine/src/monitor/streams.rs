@@ -3,8 +3,15 @@
 use error::{Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fcntl_getfl, fcntl_setfl, openat};
-use rustix::pipe::{PipeFlags, pipe_with};
+use rustix::pipe::{PipeFlags, fcntl_setpipe_size, pipe_with};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer};
+
+/// What a pipe holds at first.
+pub(super) const PIPE_BYTES: usize = 64 * 1024;
+
+/// What one holds whose payload is busy: what everybody may have (pipe(7)). Not from the beginning: the pipes of an
+/// ordinary user have a limit together, also those of his shells, and it counts what they could hold.
+const WIDE_PIPE_BYTES: usize = 1024 * 1024;
 
 /// The monitor's ends, all non-blocking.
 pub(super) struct Streams {
@@ -18,6 +25,8 @@ pub(super) struct Streams {
     pub console: Option<OwnedFd>,
     /// The payload's end of it, as long as the payload lives: it may close all of its own and open another later.
     pub held: Option<OwnedFd>,
+    /// The pipes for output hold more than others.
+    is_wide: bool,
 }
 
 /// The payload's ends.
@@ -37,7 +46,7 @@ impl PayloadEnds {
 impl Streams {
     /// None at all.
     pub(super) fn none() -> Self {
-        Self { stdin: None, stdout: None, stderr: None, console: None, held: None }
+        Self { stdin: None, stdout: None, stderr: None, console: None, held: None, is_wide: false }
     }
 
     /// Pipes, or nothing yet when a terminal will come from the init.
@@ -61,6 +70,29 @@ impl Streams {
         ours.stdout = Some(nonblocking(out_read)?);
         ours.stderr = Some(nonblocking(err_read)?);
         Ok((ours, Some(PayloadEnds { stdin, stdout, stderr })))
+    }
+
+    /// Makes room for more output, so that a busy payload and we need not wait for each other so often.
+    pub(super) fn widen(&mut self) {
+        if !self.is_wide {
+            self.is_wide = true;
+            self.set_room(WIDE_PIPE_BYTES);
+        }
+    }
+
+    /// Gives that room back.
+    pub(super) fn narrow(&mut self) {
+        if self.is_wide {
+            self.is_wide = false;
+            self.set_room(PIPE_BYTES);
+        }
+    }
+
+    fn set_room(&self, bytes: usize) {
+        for pipe in self.stdout.iter().chain(&self.stderr) {
+            // Refused over the user's limit, for a terminal, and where more than that waits to be read.
+            let _ = fcntl_setpipe_size(pipe, bytes);
+        }
     }
 
     /// With the terminal that the init made, if it made one.
