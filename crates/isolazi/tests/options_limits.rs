@@ -1,5 +1,7 @@
 //! Limits of cgroups: what a payload sees of them, what becomes of one that wants more, and what is refused.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
 mod common;
 
 use common::{Busybox, LIMIT, container, eventually, parent, payload};
@@ -11,7 +13,7 @@ use testkit::{Isolazi, Output};
 
 /// Is it cgroup v2 that has the controllers?
 fn unified() -> bool {
-    Path::new("/sys/fs/cgroup/cgroup.controllers").exists()
+    Path::new("/sys/fs/cgroup/cgroup.controllers").try_exists().unwrap()
 }
 
 /// Every folder of every hierarchy that has this container's name.
@@ -88,7 +90,7 @@ fn a_process_too_many_is_refused_and_a_byte_too_many_kills() {
 #[test]
 fn a_disk_is_read_and_written_no_faster_than_said() {
     let busybox = Busybox::new();
-    let disk = (0..8).map(|number| format!("/dev/loop{number}")).find(|path| Path::new(path).exists());
+    let disk = (0..8).map(|number| format!("/dev/loop{number}")).find(|path| Path::new(path).try_exists().unwrap());
     let disk = disk.expect("the machine has a loop device");
     for (flag, rate, v1, v2) in [
         ("--device-read-bps", "1mb", "blkio/blkio.throttle.read_bps_device", "rbps=1048576"),

@@ -1,5 +1,7 @@
 //! Namespaces that a container shares, with the host or with another container.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
 mod common;
 
 use common::{Busybox, state};

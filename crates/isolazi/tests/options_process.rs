@@ -121,7 +121,7 @@ fn an_id_is_written_down_once_and_only_for_a_container_that_is() {
         std::fs::remove_file(&file).unwrap();
         // The name is taken: no container, no file.
         assert_eq!(create(&[]).code, 1);
-        assert!(!file.exists());
+        assert!(!file.try_exists().unwrap());
         busybox
             .run(&["--cidfile", "/no/such/id"], &["true"])
             .fails(125, "Error: failed to create the container ID file: no such file or directory\n");

@@ -1,5 +1,7 @@
 //! What a payload may do: capabilities, system calls, groups, hidden paths, all of it at once.
 
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
 mod common;
 
 use common::Busybox;

@@ -64,8 +64,8 @@ pub(crate) fn changed(matches: &ArgMatches) -> Limits {
 /// What all of them say.
 pub(super) fn all_of(matches: &ArgMatches) -> Result<Limits> {
     let said = changed(matches);
-    let bps = |name| all(matches, name).map(|text| rate(text, Some(bytes))).collect::<Result<Vec<_>>>();
-    let iops = |name| all(matches, name).map(|text| rate(text, None)).collect::<Result<Vec<_>>>();
+    let bps = |name| all(matches, name).map(|text| rate(text, Unit::Bytes)).collect::<Result<Vec<_>>>();
+    let iops = |name| all(matches, name).map(|text| rate(text, Unit::Operations)).collect::<Result<Vec<_>>>();
     Ok(Limits {
         // Any number is what a container without a limit has.
         pids: said.pids.filter(|most| *most > 0),
@@ -81,8 +81,15 @@ pub(super) fn all_of(matches: &ArgMatches) -> Result<Limits> {
     })
 }
 
-/// `/dev/sda:1mb`; without `unit` the rate is a plain number.
-fn rate(text: &str, unit: Option<fn(&str) -> Result<i64, String>>) -> Result<DeviceRate> {
+/// What a rate counts.
+#[derive(Debug, Clone, Copy)]
+enum Unit {
+    Bytes,
+    Operations,
+}
+
+/// `/dev/sda:1mb`, or a plain number of operations.
+fn rate(text: &str, unit: Unit) -> Result<DeviceRate> {
     let Some((path, rate)) = text.split_once(':').filter(|(path, _)| !path.is_empty()) else {
         return Err(Error::invalid(format!("bad format: {text}")));
     };
@@ -90,13 +97,13 @@ fn rate(text: &str, unit: Option<fn(&str) -> Result<i64, String>>) -> Result<Dev
         return Err(Error::invalid(format!("bad format for device path: {text}")));
     }
     let number = match unit {
-        Some(unit) => unit(rate).ok().and_then(|rate| u64::try_from(rate).ok()),
-        None => rate.parse().ok(),
+        Unit::Bytes => bytes(rate).ok().and_then(|rate| u64::try_from(rate).ok()),
+        Unit::Operations => rate.parse().ok(),
     };
     let Some(rate) = number else {
         let (shape, rest) = match unit {
-            Some(_) => ("<number>[<unit>]", ". Unit is optional and can be kb, mb, or gb"),
-            None => ("<number>", ""),
+            Unit::Bytes => ("<number>[<unit>]", ". Unit is optional and can be kb, mb, or gb"),
+            Unit::Operations => ("<number>", ""),
         };
         return Err(Error::invalid(format!(
             "invalid rate for device: {text}. The correct format is <device-path>:{shape}. Number must be a positive \
@@ -132,19 +139,19 @@ mod tests {
     fn rates_have_a_disk_and_a_number() {
         let read = |text, unit| rate(text, unit).map_err(|error| error.to_string());
         let expected = DeviceRate { path: "/dev/sda".into(), rate: 1 << 20 };
-        assert_eq!(read("/dev/sda:1mb", Some(bytes)), Ok(expected.clone()));
-        assert_eq!(read("/dev/sda:1048576", None), Ok(expected));
+        assert_eq!(read("/dev/sda:1mb", Unit::Bytes), Ok(expected.clone()));
+        assert_eq!(read("/dev/sda:1048576", Unit::Operations), Ok(expected));
         let wrong = "invalid rate for device: /dev/sda:1mb. The correct format is <device-path>:<number>. Number must be \
                      a positive integer";
         for (text, unit, complaint) in [
-            ("/dev/sda", None, "bad format: /dev/sda"),
-            (":1", None, "bad format: :1"),
-            ("sda:1", None, "bad format for device path: sda:1"),
-            ("/dev/sda:1mb", None, wrong),
+            ("/dev/sda", Unit::Operations, "bad format: /dev/sda"),
+            (":1", Unit::Operations, "bad format: :1"),
+            ("sda:1", Unit::Operations, "bad format for device path: sda:1"),
+            ("/dev/sda:1mb", Unit::Operations, wrong),
         ] {
             assert_eq!(read(text, unit), Err(complaint.to_owned()));
         }
-        let words = read("/dev/sda:x", Some(bytes)).unwrap_err();
+        let words = read("/dev/sda:x", Unit::Bytes).unwrap_err();
         assert!(words.ends_with(
             "<number>[<unit>]. Number must be a positive integer. Unit is optional and can be kb, mb, or gb"
         ));
