@@ -369,3 +369,30 @@ pub enum LogPart<'a> {
     /// Files were rotated away before they were read: entries may be missing here.
     Gap,
 }
+
+/// What a container uses at one moment. Bytes and nanoseconds since it was started, but for memory.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Its name, without a slash.
+    pub name: String,
+    /// Otherwise all numbers are 0.
+    pub is_running: bool,
+    /// Processor time, of all processors together.
+    pub cpu_ns: u64,
+    /// Memory now.
+    pub memory: u64,
+    /// The most it may have: its limit, or the machine's memory.
+    pub memory_limit: u64,
+    /// From the network, loopback left out; 0 on the host's network, which is not its own.
+    pub received: u64,
+    /// To the network.
+    pub sent: u64,
+    /// From disks.
+    pub read: u64,
+    /// To disks.
+    pub written: u64,
+    /// Processes and threads.
+    pub pids: u64,
+}

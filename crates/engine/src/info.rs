@@ -21,11 +21,16 @@ pub(crate) fn facts() -> Result<Info> {
         operating_system: operating_system()?,
         architecture: system.machine().to_string_lossy().into_owned(),
         cpus: cpus.get(),
-        memory_bytes: memory_bytes(&text("/proc/meminfo")?.unwrap_or_default()),
+        memory_bytes: memory()?,
         rootless: !crate::is_initial_root(),
         security: security()?,
         ..Info::default()
     })
+}
+
+/// Memory of the machine, in bytes.
+pub(crate) fn memory() -> Result<u64> {
+    Ok(memory_bytes(&text("/proc/meminfo")?.unwrap_or_default()))
 }
 
 /// A small file, or nothing where there is none.

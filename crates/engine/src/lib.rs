@@ -21,6 +21,7 @@ mod logs;
 mod monitor;
 mod names;
 mod orders;
+mod processes;
 mod record;
 mod remove;
 mod rootless;

@@ -80,6 +80,8 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::ps::VERB,
     commands::logs::VERB,
     commands::port::VERB,
+    commands::top::VERB,
+    commands::stats::VERB,
     commands::inspect::VERB,
     commands::inspect::OF_CONTAINER,
     commands::rm::VERB,

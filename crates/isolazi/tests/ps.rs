@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Busybox, LIMIT, payload};
+use common::{Busybox, LIMIT, payload, payload_of};
 
 const HEADINGS: &str = "CONTAINER ID   IMAGE     COMMAND   CREATED   STATUS    PORTS     NAMES\n";
 
@@ -73,7 +73,7 @@ fn filters_choose() {
     let first = create("first", &["--label", "a=1", "-v", "data:/data", "--network", "none"]);
     create("second", &["--label", "a=2", "--expose", "80", "--expose", "5000-5010/udp"]);
     let running = busybox.spawn(&["--name", "third"], &["sleep", "1000"]);
-    let pid = payload_of(&busybox, "third");
+    let pid = payload_of(isolazi, "third");
     for (filters, names) in [
         (&[][..], "third second first"),
         (&["name=ir"], "third first"),
@@ -117,14 +117,6 @@ fn filters_choose() {
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
     running.finish(b"", LIMIT).fails(137, "");
     assert_eq!(names(&["-f", "exited=137"]), "third\n");
-}
-
-fn payload_of(busybox: &Busybox, name: &str) -> rustix::process::Pid {
-    let pid = common::eventually("a payload", || {
-        let told = busybox.isolazi.run(&["inspect", "-f", "{{.State.Pid}}", name]).stdout;
-        told.trim_end().parse::<i32>().ok().filter(|&pid| pid > 0)
-    });
-    rustix::process::Pid::from_raw(pid).unwrap()
 }
 
 #[test]

@@ -8,9 +8,14 @@ const PADDING: usize = 3;
 
 /// Lines of tab-separated cells become aligned lines. The last cell of a line is neither padded nor counted.
 pub(crate) fn align(lines: &[String]) -> String {
+    align_from(lines, MIN_WIDTH)
+}
+
+/// The same with columns that are at least so wide.
+pub(crate) fn align_from(lines: &[String], min_width: usize) -> String {
     let rows: Vec<Vec<&str>> = lines.iter().map(|line| line.split('\t').collect()).collect();
     let columns = rows.iter().map(|row| row.len() - 1).max().unwrap_or(0);
-    let mut widths = vec![MIN_WIDTH; columns];
+    let mut widths = vec![min_width; columns];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(&row[..row.len() - 1]) {
             *width = (*width).max(cell.chars().count() + PADDING);

@@ -148,6 +148,15 @@ pub fn payload(isolazi: &Isolazi) -> rustix::process::Pid {
     })
 }
 
+/// The payload's process id on the host, of one container among several.
+pub fn payload_of(isolazi: &Isolazi, name: &str) -> rustix::process::Pid {
+    let pid = eventually("a running payload", || {
+        let told = isolazi.run(&["inspect", "-f", "{{.State.Pid}}", name]).stdout;
+        told.trim_end().parse::<i32>().ok().filter(|&pid| pid > 0)
+    });
+    rustix::process::Pid::from_raw(pid).unwrap()
+}
+
 /// The parent of a process: a payload's is its monitor.
 pub fn parent(pid: rustix::process::Pid) -> rustix::process::Pid {
     let status = std::fs::read_to_string(format!("/proc/{}/status", pid.as_raw_nonzero())).unwrap();
