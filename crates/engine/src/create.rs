@@ -52,7 +52,7 @@ pub(crate) fn create(
     let hostname = hostname(request, &id);
     let dir = engine.containers.dir.join(&id);
     let host = Host::read()?;
-    let found = Found::of(request)?;
+    let found = devices::Asked::find(request)?;
     let cgroups_path = match wants_cgroups(request) {
         true => cgroups::path(request.cgroup_parent.as_deref(), &id, &host),
         false => String::new(),
@@ -222,44 +222,13 @@ fn wants_cgroups(request: &Create) -> bool {
     request.cgroup_parent.is_some() || request.limits != api::Limits::default() || spec::rights::has_rules(request)
 }
 
-/// Facts about devices of the host, looked for only if somebody asked.
-#[derive(Default)]
-struct Found {
-    devices: Vec<devices::Found>,
-    host_devices: Vec<oci::runtime::Device>,
-    disks: spec::limits::Disks,
-}
-
-impl Found {
-    fn of(request: &Create) -> Result<Self> {
-        let mut found = Self::default();
-        for device in &request.rights.devices {
-            found.devices.extend(devices::find(device)?);
-        }
-        if request.rights.privileged {
-            found.host_devices = devices::of_host()?;
-        }
-        let limits = &request.limits;
-        for rate in [&limits.read_bps, &limits.write_bps, &limits.read_iops, &limits.write_iops].into_iter().flatten() {
-            found.disks.insert(rate.path.clone(), devices::disk(&rate.path)?);
-        }
-        Ok(found)
-    }
-}
-
 /// What this machine cannot do is told now, not when the container starts. Nobody who asked for nothing special pays
 /// for the look.
 fn check(spec: &Spec, id: &str, request: &Create, host: &Host, dir: &Path) -> Result<()> {
-    let plain = Create { sharing: request.sharing.clone(), ..Create::default() };
-    if request.limits == plain.limits
-        && request.rights == plain.rights
-        && request.sysctls.is_empty()
-        && request.ulimits.is_empty()
-        && request.cgroup_parent.is_none()
-    {
+    let Create { rights, sysctls, ulimits, .. } = request;
+    if !wants_cgroups(request) && *rights == api::Rights::default() && sysctls.is_empty() && ulimits.is_empty() {
         return Ok(());
     }
-    let rights = &request.rights;
     if !matches!(rights.apparmor.as_str(), "" | "unconfined") && !host.apparmor {
         let message =
             format!("can't use the AppArmor profile `{}`: AppArmor is not enabled on this machine", rights.apparmor);

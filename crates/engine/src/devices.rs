@@ -1,5 +1,7 @@
 //! Devices of the host: their numbers, and which there are.
 
+use crate::spec::limits::Disks;
+use api::{Create, Limits};
 use error::{Error, Result, ResultExt};
 use oci::runtime::{BlockDevice, Device};
 use rustix::fs::{FileType, major, minor};
@@ -28,8 +30,35 @@ pub(crate) struct Found {
     pub access: String,
 }
 
+/// All that a request asks of devices, looked for only if it does.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// Those that it names.
+    pub devices: Vec<Found>,
+    /// Every one, for a privileged container.
+    pub host_devices: Vec<Device>,
+    /// Disks whose rate is limited.
+    pub disks: Disks,
+}
+
+impl Asked {
+    /// # Errors
+    /// Docker's words for what is no device.
+    pub(crate) fn find(request: &Create) -> Result<Self> {
+        let devices = request.rights.devices.iter().map(find).collect::<Result<Vec<_>>>()?.concat();
+        let host_devices = if request.rights.privileged { of_host()? } else { Vec::new() };
+        Ok(Self { devices, host_devices, disks: disks(&request.limits)? })
+    }
+}
+
+/// The numbers of all disks whose rate is limited.
+pub(crate) fn disks(limits: &Limits) -> Result<Disks> {
+    let rates = [&limits.read_bps, &limits.write_bps, &limits.read_iops, &limits.write_iops];
+    rates.into_iter().flatten().map(|rate| Ok((rate.path.clone(), disk(&rate.path)?))).collect()
+}
+
 /// The devices that `--device` names: one, or all in a folder.
-pub(crate) fn find(asked: &api::Device) -> Result<Vec<Found>> {
+fn find(asked: &api::Device) -> Result<Vec<Found>> {
     let words =
         || format!("error gathering device information while adding custom device \"{}\"", asked.source.display());
     let facts = std::fs::metadata(&asked.source).context(words)?;
@@ -55,7 +84,7 @@ pub(crate) fn find(asked: &api::Device) -> Result<Vec<Found>> {
 }
 
 /// Every device of the host, for a privileged container.
-pub(crate) fn of_host() -> Result<Vec<Device>> {
+fn of_host() -> Result<Vec<Device>> {
     let device = |(path, node): (PathBuf, Facts)| Device {
         kind: node.kind.to_owned(),
         path: path.to_string_lossy().into_owned(),
@@ -69,7 +98,7 @@ pub(crate) fn of_host() -> Result<Vec<Device>> {
 }
 
 /// The number of a disk whose rate is limited.
-pub(crate) fn disk(path: &Path) -> Result<BlockDevice> {
+fn disk(path: &Path) -> Result<BlockDevice> {
     let facts = std::fs::metadata(path).context(|| format!("can't find the device `{}`", path.display()))?;
     match Facts::of(&facts) {
         Some(Facts { kind: "b", number: (major, minor), .. }) => {

@@ -150,9 +150,11 @@ impl Engine {
         if new.strip_prefix('/').unwrap_or(new) == record.name {
             return Err(Error::new(Kind::Conflict, "Renaming a container with the same name as its current name"));
         }
-        let path = dir.join(file::RECORD);
         self.names.rename(&record.name, new, &record.id, |name| {
-            record::replace(&path, &Record { name: name.to_owned(), ..record.clone() })
+            let _alone = record::alone(&dir)?;
+            // Somebody else may have changed it until now.
+            let now = self.containers.get(&self.names, &record.id)?.record;
+            record::replace(&dir.join(file::RECORD), &Record { name: name.to_owned(), ..now })
         })
     }
 

@@ -139,6 +139,14 @@ pub(crate) fn make_private_dirs(path: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path)
 }
 
+/// Keeps other commands from changing the record of a container until the result is dropped. (A monitor only reads it.)
+pub(crate) fn alone(dir: &Path) -> Result<std::fs::File> {
+    let words = || format!("can't lock `{}`", dir.display());
+    let folder = std::fs::File::open(dir).context(words)?;
+    folder.lock().context(words)?;
+    Ok(folder)
+}
+
 /// Reads a JSON file; `None` when it is not there, `Invalid` when it is damaged.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     let bytes = match std::fs::read(path) {

@@ -4,7 +4,7 @@
 use crate::Engine;
 use crate::containers::Container;
 use crate::record::{self, file};
-use crate::spec::limits::{Disks, of_limits};
+use crate::spec::limits::of_limits;
 use crate::{cgroups, devices, limits};
 use api::{Limits, RestartPolicy, Update};
 use error::{Error, Kind, Result};
@@ -12,10 +12,11 @@ use oci::runtime::{Resources, Spec};
 
 /// The kernel first, then the record: who is killed in between has the old limits at the next start.
 pub(crate) fn update(engine: &Engine, request: &Update) -> Result<()> {
-    let Some(mut container) = engine.containers.find(&engine.names, &request.container)? else {
-        return Err(Error::not_found(format!("No such container: {}", request.container)));
-    };
-    let id = container.record.id.clone();
+    let found = engine.containers.get(&engine.names, &request.container)?;
+    let _alone = record::alone(&found.dir)?;
+    // Somebody else may have changed it until now.
+    let mut container = engine.containers.get(&engine.names, &found.record.id)?;
+    let id = found.record.id;
     let told = |error: Error| error.context(format!("Cannot update container {id}"));
     limits::check(&request.limits, limits::For::Update).map_err(told)?;
     conflicts(&container.record.request.limits, &request.limits).map_err(told)?;
@@ -41,7 +42,7 @@ fn limit(engine: &Engine, container: &mut Container, newer: &Limits) -> Result<(
     let host = engine.host()?;
     let linux = spec.linux.get_or_insert_default();
     let devices = linux.resources.take().map(|resources| resources.devices).unwrap_or_default();
-    let disks = disks(&record.request.limits)?;
+    let disks = devices::disks(&record.request.limits)?;
     linux.resources = Some(Resources { devices, ..of_limits(&record.request.limits, &disks) });
     if linux.cgroups_path.is_empty() {
         linux.cgroups_path = cgroups::path(record.request.cgroup_parent.as_deref(), &record.id, host);
@@ -53,11 +54,6 @@ fn limit(engine: &Engine, container: &mut Container, newer: &Limits) -> Result<(
         cgroups::plan(&spec, &record.id, host)?;
     }
     record::replace(&dir.join(file::SPEC), &spec)
-}
-
-fn disks(limits: &Limits) -> Result<Disks> {
-    let rates = [&limits.read_bps, &limits.write_bps, &limits.read_iops, &limits.write_iops];
-    rates.into_iter().flatten().map(|rate| Ok((rate.path.clone(), devices::disk(&rate.path)?))).collect()
 }
 
 /// New limits beside old ones that stay, in Docker's words.

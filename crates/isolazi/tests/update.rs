@@ -138,6 +138,34 @@ fn a_restart_policy_is_written_down_and_heeded() {
 }
 
 #[test]
+fn changes_at_the_same_time_are_all_kept() {
+    let busybox = Busybox::new();
+    busybox.isolazi.run(&["create", "--name", "busy", &busybox.image, "true"]).succeeds();
+    let id = container(&busybox.isolazi).file_name().unwrap().to_string_lossy().into_owned();
+    let changes: [&[&str]; 6] = [
+        &["update", "-m", "96m", &id],
+        &["update", "--pids-limit", "9", &id],
+        &["update", "--cpus", "0.5", &id],
+        &["update", "--cpuset-cpus", "0", &id],
+        &["update", "--restart", "on-failure:3", &id],
+        &["rename", &id, "renamed"],
+    ];
+    let running: Vec<_> = changes.iter().map(|words| busybox.isolazi.spawn(words)).collect();
+    for running in running {
+        assert_eq!(running.finish(b"", LIMIT).code, 0);
+    }
+    let text = std::fs::read(container(&busybox.isolazi).join("container.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_slice(&text).unwrap();
+    let limits = serde_json::json!({
+        "memory": 100_663_296, "pids": 9, "nano_cpus": 500_000_000, "cpuset_cpus": "0",
+    });
+    assert_eq!((&record["name"], &record["request"]["limits"]), (&"renamed".into(), &limits));
+    assert_eq!(record["request"]["restart"], serde_json::json!({"on-failure": 3}));
+    assert_eq!(busybox.isolazi.run(&["rm", "renamed"]).ok(), "renamed\n");
+    busybox.holds_nothing();
+}
+
+#[test]
 fn what_cannot_be_changed_is_told_and_the_others_are_changed_all_the_same() {
     let busybox = Busybox::new();
     let create = |name: &str, flags: &[&str]| {
