@@ -1,6 +1,6 @@
 //! Requests and answers about containers.
 
-use crate::{Limits, Logging, Rights, Sharing, is_default};
+use crate::{HealthOptions, Limits, Logging, Rights, Sharing, is_default};
 use oci::Platform;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -52,6 +52,9 @@ pub struct Create {
     /// What happens when the payload ends by itself.
     #[serde(skip_serializing_if = "is_default")]
     pub restart: RestartPolicy,
+    /// What tells whether it is well.
+    #[serde(skip_serializing_if = "is_default")]
+    pub health: HealthOptions,
     /// Free notes.
     pub labels: BTreeMap<String, String>,
     /// Initial size of the terminal: rows, columns.

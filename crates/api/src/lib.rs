@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod containers;
+mod health;
 mod images;
 pub mod inspect;
 mod limits;
@@ -14,6 +15,7 @@ mod sharing;
 mod wish;
 
 pub use containers::*;
+pub use health::*;
 pub use images::*;
 pub use limits::*;
 pub use logging::*;

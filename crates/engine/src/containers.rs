@@ -137,6 +137,7 @@ impl Containers {
 impl Container {
     /// As lists show it.
     pub(crate) fn summary(self) -> ContainerSummary {
+        let health = self.status.health.filter(|_| self.state.is_alive()).map(|health| health.status.name().to_owned());
         ContainerSummary {
             id: self.record.id,
             name: self.record.name,
@@ -149,6 +150,7 @@ impl Container {
             finished: self.status.finished,
             state: self.state,
             exit_code: self.status.exit_code,
+            health: health.unwrap_or_default(),
             error: self.status.error,
             labels: self.record.request.labels,
             network: inspect::network_mode(self.record.request.network).to_owned(),

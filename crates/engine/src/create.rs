@@ -41,6 +41,7 @@ pub(crate) fn create(
     let request = &*joins::settle(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
     let command = spec::command(&image.config, request)?;
+    let health = crate::health::of(&image.config.config, &request.health)?;
     let id = names::new_id()?;
     replace(engine, request)?;
     // Reserved before anything is made; given back when what follows fails.
@@ -82,6 +83,7 @@ pub(crate) fn create(
         command,
         stop_signal: stop_signal(request, &image)?,
         anonymous_volumes: volumes.anonymous.clone(),
+        health,
         request: request.clone(),
     };
     write_files(&draft.dir, request, &hostname)?;

@@ -11,6 +11,7 @@ mod create;
 mod devices;
 mod entry;
 mod etc;
+mod health;
 mod hello;
 mod images;
 mod info;

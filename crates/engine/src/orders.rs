@@ -5,7 +5,7 @@ use crate::containers::Container;
 use crate::record::{self, Record, file};
 use crate::start::{self, Session};
 use crate::talk::{self, Answer};
-use api::{Attach, Exec, STOP_TIMEOUT_S, State, Stop, Wish};
+use api::{Attach, Exec, RestartPolicy, STOP_TIMEOUT_S, State, Stop, Wish};
 use error::{Error, Kind, Result};
 use rustix::fd::OwnedFd;
 use std::time::Duration;
@@ -49,6 +49,22 @@ impl Engine {
         let Container { record, .. } = self.containers.get(&self.names, wanted)?;
         let session = start::start_again(self, &record.id)?;
         Ok(session.map(|session| attached(session, &record)))
+    }
+
+    /// The names of those that do not run and should when the machine has started, the oldest first: as Docker's daemon
+    /// has it, those whose policy says `always`, and those with `unless-stopped` that no user had stopped.
+    pub fn wanted_after_boot(&self) -> Result<Vec<String>> {
+        let mut all = self.containers.list()?;
+        all.reverse();
+        let wanted = all.into_iter().filter(|Container { record, status, state, .. }| {
+            let ran = matches!(state, State::Exited | State::Dead);
+            ran && match record.request.restart {
+                RestartPolicy::Always => true,
+                RestartPolicy::UnlessStopped => !status.stopped_by_user,
+                RestartPolicy::No | RestartPolicy::OnFailure(_) => false,
+            }
+        });
+        Ok(wanted.map(|container| container.record.name).collect())
     }
 
     /// Ends it and keeps it ended. One that does not run is as it should be.

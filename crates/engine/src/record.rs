@@ -16,6 +16,7 @@
 //! <data>/containers/gone-<id>/    being removed; gone-with-volumes-<id>/ together with its anonymous volumes
 //! ```
 
+use crate::health::{Health, Healthcheck};
 use api::Create;
 use error::{Error, Kind, Result, ResultExt};
 use oci::Digest;
@@ -50,6 +51,9 @@ pub(crate) struct Record {
     pub stop_signal: u8,
     /// Volumes without a name that were made for it.
     pub anonymous_volumes: Vec<String>,
+    /// What tells whether it is well.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub health: Option<Healthcheck>,
     /// What the user asked for.
     pub request: Create,
 }
@@ -80,6 +84,9 @@ pub(crate) struct Status {
     pub stopped_by_user: bool,
     /// Its processes are frozen.
     pub paused: bool,
+    /// What its health checks say, if it has some.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health: Option<Health>,
 }
 
 /// Names of the files in a container's folder.
@@ -117,6 +124,7 @@ impl Record {
             command: Vec::new(),
             stop_signal: 0,
             anonymous_volumes: Vec::new(),
+            health: None,
             request: Create::default(),
         }
     }

@@ -90,6 +90,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::images::VERB,
     commands::rmi::VERB,
     commands::inspect::OF_IMAGE,
+    commands::boot::VERB,
     commands::version::VERB,
     commands::info::VERB,
     commands::completion::VERB,

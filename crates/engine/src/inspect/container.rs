@@ -3,7 +3,8 @@
 use super::host_config::{host_config, network_mode};
 use super::{DRIVER, mounts};
 use crate::containers::Container;
-use crate::record::file;
+use crate::health::{Health, HealthResult};
+use crate::record::{Record, file};
 use api::inspect::{self, Config, Endpoint, GraphDriver, NetworkSettings, Nothing, NullList, NullMap};
 use api::{Create, LogDriver, State, VolumeSource};
 use oci::image::ContainerDefaults;
@@ -54,7 +55,10 @@ pub(super) fn details(container: &Container, facts: &Facts<'_>) -> inspect::Cont
         size_rw: facts.sizes.map(|(own, _)| own),
         size_root_fs: facts.sizes.map(|(_, all)| all),
         mounts: mounts::of(facts.spec, dir, facts.volumes_dir),
-        config: config(&record.request, facts, record.stop_signal),
+        config: Config {
+            healthcheck: healthcheck(record, facts.image),
+            ..config(&record.request, facts, record.stop_signal)
+        },
         network_settings: network_settings(&record.request),
         ..inspect::Container::default()
     }
@@ -83,7 +87,30 @@ fn state(container: &Container) -> inspect::State {
         error: status.error.clone(),
         started_at: or_never(&status.started),
         finished_at: or_never(&status.finished),
-        ..inspect::State::default()
+        health: status.health.as_ref().map(health),
+    }
+}
+
+fn health(health: &Health) -> inspect::Health {
+    let result = |result: &HealthResult| inspect::HealthResult {
+        start: result.start.clone(),
+        end: result.end.clone(),
+        exit_code: result.exit_code,
+        output: result.output.clone(),
+    };
+    inspect::Health {
+        status: health.status.name().to_owned(),
+        failing_streak: health.failing_streak,
+        log: health.log.iter().map(result).collect(),
+    }
+}
+
+/// What was decided when it was made, or that it has none although its image has.
+fn healthcheck(record: &Record, image: &ContainerDefaults) -> Option<serde_json::Value> {
+    match &record.health {
+        Some(check) => serde_json::to_value(check).ok(),
+        None if record.request.health.disabled => Some(serde_json::json!({"Test": ["NONE"]})),
+        None => of_image(image).healthcheck,
     }
 }
 

@@ -19,7 +19,7 @@ use oci::capabilities::Capability;
 use oci::runtime::{ConsoleSize, Process, Spec};
 use runtime::{Entry, Host, Running};
 use rustix::event::PollFlags;
-use rustix::fd::{AsFd, OwnedFd};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 use std::path::Path;
@@ -55,6 +55,34 @@ pub(super) fn attend(container: &Container<'_>, exec: &Exec, client: &OwnedFd) -
     0
 }
 
+/// The same for a health check: what it says goes to `mouth`, and its exit code is ours.
+pub(super) fn check(container: &Container<'_>, command: Vec<String>, mouth: BorrowedFd<'_>) -> i32 {
+    let kept = [Some(mouth), Some(container.payload.1.as_fd())];
+    let prepared = sys::process::reset_signals().and_then(|()| sys::process::close_all_but(3, kept));
+    let _ = sys::process::set_name(c"isolazi:check");
+    let exec = Exec { command, ..Exec::default() };
+    let ended = prepared
+        .map_err(|errno| Error::from(std::io::Error::from(errno)))
+        .and_then(|()| enter(container, &exec, |null| [null, mouth, mouth]))
+        .and_then(|running| {
+            let waited = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
+            exit_code(waited.map_err(std::io::Error::from)?.map(|(_, status)| status))
+        });
+    match ended {
+        Ok(code) => code.into(),
+        Err(error) => {
+            // If it does not fit it was said before.
+            let _ = rustix::io::write(mouth, error.to_string().as_bytes());
+            match error.kind {
+                Kind::CommandNotFound => 127,
+                // The container is about to end: as if it had been killed with it.
+                Kind::Conflict | Kind::Unavailable => super::checks::KILLED,
+                _ => 126,
+            }
+        }
+    }
+}
+
 /// Docker's code for what could not be started is 126, whatever the reason; a container that is gone is another matter.
 fn in_docker_s_code(error: Error) -> Error {
     match error.kind {
@@ -64,6 +92,21 @@ fn in_docker_s_code(error: Error) -> Error {
 }
 
 fn start(container: &Container<'_>, exec: &Exec) -> Result<(Running, Streams)> {
+    let interactive = exec.stdin && !exec.detach;
+    let (streams, ends) = Streams::new(exec.tty, interactive)?;
+    // Whoever leaves at once reads nothing.
+    let ends = ends.as_ref().filter(|_| !exec.detach);
+    let mut running = enter(container, exec, |null| ends.map_or([null; 3], PayloadEnds::as_array))?;
+    let streams = streams.with_console(running.console.take())?;
+    Ok((running, streams))
+}
+
+/// Makes the process; `stdio` chooses its streams, which may be `/dev/null`.
+fn enter<'a>(
+    container: &Container<'_>,
+    exec: &Exec,
+    stdio: impl FnOnce(BorrowedFd<'a>) -> [BorrowedFd<'a>; 3],
+) -> Result<Running> {
     let Container { dir, record, host, payload } = *container;
     let spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
@@ -75,14 +118,8 @@ fn start(container: &Container<'_>, exec: &Exec) -> Result<(Running, Streams)> {
         linux.seccomp = None;
     }
     let cgroup = cgroups::find(dir, &record.id, host)?.map(|paths| paths.open()).transpose()?;
-    let interactive = exec.stdin && !exec.detach;
-    let (streams, ends) = Streams::new(exec.tty, interactive)?;
-    let null = openat(CWD, "/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty()).map_err(std::io::Error::from)?;
-    // Whoever leaves at once reads nothing.
-    let stdio = match ends.as_ref().filter(|_| !exec.detach) {
-        Some(ends) => PayloadEnds::as_array(ends),
-        None => [null.as_fd(); 3],
-    };
+    // The monitor's own, and so ours.
+    let stdio = stdio(rustix::stdio::stdin());
     let entry = Entry {
         process: &process,
         linux: Some(&linux),
@@ -92,9 +129,7 @@ fn start(container: &Container<'_>, exec: &Exec) -> Result<(Running, Streams)> {
         stdio,
         cgroup: cgroup.as_ref(),
     };
-    let mut running = runtime::enter(&entry)?;
-    let streams = streams.with_console(running.console.take())?;
-    Ok((running, streams))
+    runtime::enter(&entry)
 }
 
 /// Looked up in the container as it is now.
@@ -172,11 +207,11 @@ fn set(env: &mut Vec<String>, entry: &str) {
 /// Relays until the process has ended; its exit code.
 fn run(relay: &mut Relay, running: &Running, container: &Container<'_>) -> Result<u8> {
     let mut nobody = |_: Stream, _: &[u8]| {};
-    let mut is_alone = false;
+    let mut is_over = false;
     loop {
         let mut watch = Watch::default();
         watch.add(What::Child(0), Some(running.pidfd.as_fd()), PollFlags::IN);
-        watch.add(What::Payload, (!is_alone).then_some(container.payload.1.as_fd()), PollFlags::IN);
+        watch.add(What::Payload, (!is_over).then_some(container.payload.1.as_fd()), PollFlags::IN);
         relay.watch(&mut watch);
         let due = relay.deadline().map(|due| due.saturating_duration_since(std::time::Instant::now()));
         let seen = watch.wait(due)?;
@@ -190,7 +225,7 @@ fn run(relay: &mut Relay, running: &Running, container: &Container<'_>) -> Resul
         relay.forget_gone();
         if seen.has(What::Payload, READABLE) {
             // In a pid namespace of its own it dies with the payload; not in the host's.
-            is_alone = true;
+            is_over = true;
             let _ = rustix::process::pidfd_send_signal(&running.pidfd, Signal::KILL);
         }
         if seen.has(What::Child(0), READABLE) {

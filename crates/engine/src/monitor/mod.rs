@@ -17,6 +17,7 @@
 //! Clients may die at any time; the payload dies with the monitor. SIGTERM is the order to end the payload as `stop`
 //! would, for whoever ends a machine or a session; it is no user's stop.
 
+mod checks;
 mod client;
 mod exec;
 mod farewell;
@@ -30,10 +31,12 @@ mod watch;
 mod words;
 
 use crate::cgroups;
+use crate::health::Health;
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
 use api::Attach;
 use api::attach::FromMonitor;
+use checks::Checks;
 use client::{Client, Role};
 use error::{Error, Kind, Result, ResultExt};
 use log::Log;
@@ -134,6 +137,8 @@ struct Monitor {
     after: After,
     /// When the payload, which was asked to end, is killed.
     kill_at: Option<Instant>,
+    /// The payload's health checks.
+    checks: Option<Checks>,
     /// Our children that stay with executed processes.
     attendants: Vec<Child>,
     /// Something happened since we last gave memory back.
@@ -160,6 +165,7 @@ impl Monitor {
             restarts: Restarts::default(),
             after: After::Policy,
             kill_at: None,
+            checks: None,
             attendants: Vec::new(),
             at_work: true,
         })
@@ -222,8 +228,10 @@ impl Monitor {
             started: record::now(),
             pid: Some(running.pid.as_raw_nonzero().get().unsigned_abs()),
             restart_count: self.restarts.count,
+            health: self.record.health.is_some().then(Health::default),
             ..Status::default()
         };
+        self.checks = self.record.health.clone().map(Checks::new);
         let ended = self.save().and_then(|()| {
             self.relay.tell_attached(&FromMonitor::Running);
             for client in self.relay.clients.iter_mut().filter(|client| client.role == Role::Restarting) {
@@ -233,6 +241,9 @@ impl Monitor {
             self.kill_at = limit.and_then(|limit| Instant::now().checked_add(limit));
             self.attend(&running, &mut log)
         });
+        if let Some(checks) = self.checks.take() {
+            checks.end();
+        }
         match ended {
             Ok(code) => {
                 self.status = Status {
@@ -263,6 +274,7 @@ impl Monitor {
                 self.after = After::End;
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
+            self.check(&seen, running)?;
             if self.kill_at.is_some_and(|at| Instant::now() >= at) {
                 self.kill_at = None;
                 words::signal(running, number::KILL);
@@ -299,7 +311,12 @@ impl Monitor {
             watch.add(What::Child(place), Some(attendant.pidfd.as_fd()), PollFlags::IN);
         }
         self.relay.watch(&mut watch);
-        let due = due.into_iter().chain(self.relay.deadline()).min();
+        // What is paused is not looked at.
+        let checks = self.checks.as_ref().filter(|_| !self.status.paused);
+        if let Some(checks) = checks {
+            checks.watch(&mut watch);
+        }
+        let due = [due, self.relay.deadline(), checks.and_then(Checks::due)].into_iter().flatten().min();
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
         let rest = self.at_work.then_some(REST_AFTER);
         let seen = watch.wait(due.into_iter().chain(rest).min())?;

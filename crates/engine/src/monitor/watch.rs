@@ -29,6 +29,10 @@ pub(super) enum What {
     Stderr,
     /// The end of the child at this place of the list.
     Child(usize),
+    /// A health check says something.
+    Check,
+    /// The end of a health check's attendant.
+    Checker,
 }
 
 /// What is waited for, gathered anew for each wait.

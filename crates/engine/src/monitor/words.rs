@@ -2,10 +2,11 @@
 
 use super::client::{Role, Word};
 use super::stopping::{self, Manners, Way};
+use super::watch::Seen;
 use super::{After, MOST_ATTENDANTS, Monitor, exec};
 use crate::cgroups;
 use api::attach::FromMonitor;
-use api::{Exec, Stop, Wish};
+use api::{Exec, HealthAction, Stop, Wish};
 use error::{Error, Kind, Result};
 use runtime::Running;
 use std::time::{Duration, Instant};
@@ -31,7 +32,9 @@ impl Monitor {
                 Err(self.conflict("You cannot attach to a paused container, unpause it first"))
             }
             (Wish::Attach(which), Some(_)) => Ok(Answer::Attach(which)),
-            (Wish::Signal(number), Some(running)) => self.signal(number, running),
+            (Wish::Signal(number), Some(running)) => self.signal(number, Some(running)),
+            // Whoever kills it while it waits for its next start kills that.
+            (Wish::Signal(number::KILL), None) => self.signal(number::KILL, None),
             (Wish::Pause, Some(_)) => self.pause(),
             (Wish::Resume, _) => self.resume(),
             (Wish::Exec(exec), Some(running)) => self.exec(place, &exec, running),
@@ -120,14 +123,50 @@ impl Monitor {
     }
 
     /// Docker's rule: who kills, or sends the stop signal, does not want to see the payload started again.
-    fn signal(&mut self, number: u8, running: &Running) -> Result<Answer> {
+    fn signal(&mut self, number: u8, running: Option<&Running>) -> Result<Answer> {
         if number == number::KILL || number == self.record.stop_signal {
             self.after = After::End;
             self.status.stopped_by_user = true;
             self.save()?;
         }
-        signal(running, number);
+        if let Some(running) = running {
+            signal(running, number);
+        }
         if number == number::KILL { Ok(Answer::At(Role::Waiting)) } else { Ok(Answer::Done) }
+    }
+
+    /// Goes on with health checks.
+    pub(super) fn check(&mut self, seen: &Seen, running: &Running) -> Result<()> {
+        let Some(checks) = self.checks.as_mut().filter(|_| !self.status.paused) else { return Ok(()) };
+        let health = self.status.health.get_or_insert_default();
+        let ended = checks.serve(seen, health);
+        let payload = (running.pid, &running.pidfd);
+        let container = exec::Container { dir: &self.dir, record: &self.record, host: &self.host, payload };
+        let command = checks.plan().command();
+        let begun = checks.begin_if_due(|mouth| runtime::attendant(|| exec::check(&container, command, mouth)));
+        let failed = begun.err().map(|error| checks.fail(&error, health));
+        let Some(turned) = ended.or(failed) else { return Ok(()) };
+        self.save()?;
+        if !turned {
+            return Ok(());
+        }
+        // Somebody has said already what becomes of it.
+        let action =
+            if self.after == After::Policy { self.record.request.health.on_failure } else { HealthAction::None };
+        match action {
+            HealthAction::None => {}
+            // Its policy says what comes next.
+            HealthAction::Kill => signal(running, number::KILL),
+            HealthAction::Stop => {
+                self.after = After::End;
+                self.end_payload(&Stop::default(), running);
+            }
+            HealthAction::Restart => {
+                self.after = After::Start;
+                self.end_payload(&Stop::default(), running);
+            }
+        }
+        Ok(())
     }
 
     fn pause(&mut self) -> Result<Answer> {

@@ -1,6 +1,7 @@
 //! The commands, one file each: its place in the tree of commands, its flags, and what it does.
 
 pub(crate) mod attach;
+pub(crate) mod boot;
 pub(crate) mod completion;
 pub(crate) mod create;
 pub(crate) mod exec;

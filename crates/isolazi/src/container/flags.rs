@@ -1,7 +1,7 @@
 //! The flags of `run` and `create`, a plain list in the order of the help.
 
 use super::number::{bytes, integer};
-use super::{kernel, limits, names, rights, sharing};
+use super::{health, kernel, limits, names, rights, sharing};
 use crate::args::{list, parsed, switch, text};
 use clap::{Arg, ArgAction};
 
@@ -11,6 +11,7 @@ pub(crate) fn of_container() -> Vec<Arg> {
     flags.extend(rights::flags());
     flags.extend(sharing::flags());
     flags.extend(names::flags());
+    flags.extend(health::flags());
     flags.extend(kernel::flags());
     flags.extend(limits::changeable());
     flags.extend(limits::fixed());
@@ -43,6 +44,11 @@ fn of_payload() -> Vec<Arg> {
         switch("quiet", "Suppress the pull output").short('q'),
         switch("read-only", "Mount the container's root filesystem as read only"),
         switch("replace", "Take the place of a container of the same name"),
+        text(
+            "restart",
+            "string",
+            "Restart policy to apply when a container exits (no, always, unless-stopped, on-failure[:N])",
+        ),
         switch("rm", "Automatically remove the container when it exits"),
         parsed("shm-size", "bytes", "Size of /dev/shm", bytes),
         text("stop-signal", "string", "Signal to stop the container"),

@@ -3,6 +3,7 @@
 
 mod env;
 pub(crate) mod flags;
+mod health;
 mod kernel;
 pub(crate) mod limits;
 mod logging;

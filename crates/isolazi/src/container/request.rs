@@ -1,8 +1,8 @@
 //! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
 
-use super::{env, kernel, limits, logging, names, rights, sharing, tmpfs, volume};
+use super::{env, health, kernel, limits, logging, names, restart, rights, sharing, tmpfs, volume};
 use crate::args::{all, is_given, is_on, one, value};
-use api::{Create, Namespace, Network, PullPolicy};
+use api::{Create, Namespace, Network, PullPolicy, RestartPolicy};
 use clap::ArgMatches;
 use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
@@ -85,6 +85,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
         labels: labels(matches, caller)?,
+        health: health::parse(matches)?,
         logging: logging::parse(matches)?,
         console_size: caller.window.filter(|_| tty),
         limits: limits::all_of(matches)?,
@@ -100,7 +101,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         annotations: all(matches, "annotation").map(annotation).collect::<Result<_>>()?,
         exposed_ports: names::exposed(matches)?,
         stop_timeout_s: value(matches, "stop-timeout"),
-        restart: api::RestartPolicy::default(),
+        restart: one(matches, "restart").map(restart::parse).transpose()?.unwrap_or_default(),
         time_limit_s: value(matches, "timeout").map(time_limit).transpose()?.filter(|seconds| *seconds != 0),
         replace: is_on(matches, "replace"),
         id_file: one(matches, "cidfile").map(PathBuf::from),
@@ -169,6 +170,9 @@ fn check(matches: &ArgMatches, create: &Create) -> Result<()> {
     }
     if create.sharing.uts != Namespace::Private && create.hostname.is_some() {
         return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
+    }
+    if create.remove && create.restart != RestartPolicy::No {
+        return Err(Error::invalid("conflicting options: cannot specify both --restart and --rm"));
     }
     if create.replace && create.name.is_none() {
         return Err(Error::invalid("cannot replace container without --name being set"));
