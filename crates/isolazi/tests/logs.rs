@@ -261,6 +261,26 @@ fn following_ends_with_the_container_however_that_ends() {
 }
 
 #[test]
+fn following_goes_on_over_a_restart() {
+    for busybox in Busybox::both() {
+        let isolazi = &busybox.isolazi;
+        let script = "trap 'echo down; exit' TERM; echo up; while :; do sleep 0.02; done";
+        isolazi.run(&busybox.words(&["-d", "--name", "web", "--network", "none"], &["sh", "-c", script])).ok();
+        let mut follower = isolazi.spawn(&["logs", "-f", "web"]);
+        common::read_until(&mut follower, "up\n");
+        assert_eq!(isolazi.run(&["restart", "web"]).ok(), "web\n");
+        common::read_until(&mut follower, "down\nup\n");
+        assert_eq!(isolazi.run(&["stop", "web"]).ok(), "web\n");
+        assert_eq!(follower.finish(b"", Duration::from_secs(10)), said(0, "down\n", ""));
+        assert_eq!(isolazi.run(&["start", "web"]).ok(), "web\n");
+        eventually("the second start", || {
+            (isolazi.run(&["logs", "web"]).ok() == "up\ndown\nup\ndown\nup\n").then_some(())
+        });
+        assert_eq!(isolazi.run(&["rm", "-f", "web"]).ok(), "web\n");
+    }
+}
+
+#[test]
 fn following_ends_when_its_time_is_over_though_nothing_is_said() {
     let busybox = Busybox::new();
     busybox.isolazi.run(&busybox.words(&["-d", "--network", "none", "--name", "web"], &["sleep", "60"])).ok();
