@@ -88,6 +88,52 @@ fn a_process_too_many_is_refused_and_a_byte_too_many_kills() {
 }
 
 #[test]
+fn what_only_version_one_has_is_refused_by_version_two() {
+    let busybox = Busybox::new();
+    for (flags, file, expected) in [
+        (&["--memory-swappiness", "10"][..], "memory/memory.swappiness", "10\n"),
+        (&["-m", "64m", "--oom-kill-disable"], "memory/memory.oom_control", "oom_kill_disable 1\n"),
+    ] {
+        let output = busybox.sh(flags, &format!("head -n 1 /sys/fs/cgroup/{file}"));
+        if unified() {
+            let option = flags.iter().rfind(|flag| flag.starts_with("--")).unwrap();
+            let words = format!("`{option}` can't be applied: cgroup v2's controller `memory` has no such limit\n");
+            output.fails(125, &format!("Error: {words}"));
+        } else {
+            assert_eq!(output.ok(), expected, "{flags:?}");
+        }
+    }
+    // A weight has the scheduler's name, or the controller's.
+    let ask = "cd /sys/fs/cgroup; for f in blkio/blkio.bfq.weight blkio/blkio.weight io.bfq.weight io.weight; do
+        test -e $f && tail -n 1 $f && exit; done";
+    let weight = busybox.sh(&["--blkio-weight", "500"], ask).ok();
+    assert!(["500\n", "default 500\n", "default 4950\n"].contains(&weight.as_str()), "{weight}");
+    busybox.holds_nothing();
+}
+
+#[test]
+fn limits_hold_for_whoever_comes_in_and_after_another_start() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    isolazi.run(&busybox.words(&["-d", "--name", "kept", "--pids-limit", "20"], &["sleep", "1000"])).succeeds();
+    let file = if unified() { "pids.max" } else { "pids/pids.max" };
+    let ask = ["exec", "kept", "cat", &format!("/sys/fs/cgroup/{file}")];
+    assert_eq!(isolazi.run(&ask).ok(), "20\n");
+    let procs = if unified() { "cgroup.procs" } else { "pids/cgroup.procs" };
+    let inside = ["exec", "kept", "sh", "-c", &format!("grep -c . /sys/fs/cgroup/{procs}; true")];
+    // The payload, the shell and grep.
+    assert_eq!(isolazi.run(&inside).ok(), "3\n");
+    assert_eq!(isolazi.run(&["pause", "kept"]).ok(), "kept\n");
+    assert_eq!(isolazi.run(&["update", "--pids-limit", "30", "kept"]).ok(), "kept\n");
+    assert_eq!(isolazi.run(&["unpause", "kept"]).ok(), "kept\n");
+    assert_eq!(isolazi.run(&ask).ok(), "30\n");
+    isolazi.run(&["restart", "-t", "0", "kept"]).succeeds();
+    assert_eq!(isolazi.run(&ask).ok(), "30\n");
+    assert_eq!(isolazi.run(&["rm", "-f", "kept"]).ok(), "kept\n");
+    busybox.holds_nothing();
+}
+
+#[test]
 fn a_disk_is_read_and_written_no_faster_than_said() {
     let busybox = Busybox::new();
     let disk = (0..8).map(|number| format!("/dev/loop{number}")).find(|path| Path::new(path).try_exists().unwrap());
