@@ -177,7 +177,7 @@ pub(crate) enum Made {
 /// What the payload's view of them depends on.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
-    /// Where they will be, if there is more than one.
+    /// Where they will be, as far as the payload is to see them in the host's tree.
     pub places: Vec<Place>,
     /// They are made around the init, which has to wait for it.
     pub around: bool,
@@ -187,7 +187,9 @@ impl Wanted<'_> {
     /// Where they will be.
     pub(crate) fn places(&self) -> Places {
         match self {
-            Wanted::Each(each) => Places { places: each.plan.paths().places, around: each.plan.scope.is_some() },
+            // A scope is not there yet when mounts are prepared; what is shown of it is its namespace, or the whole tree.
+            Wanted::Each(each) if each.plan.scope.is_some() => Places { places: Vec::new(), around: true },
+            Wanted::Each(each) => Places { places: each.plan.paths().places, around: false },
             Wanted::Nothing | Wanted::One(_) => Places::default(),
         }
     }

@@ -12,7 +12,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::time::{Duration, SystemTime};
 use testkit::{Isolazi, Running};
 
-/// Of pulls and of runs, for root and for an ordinary user: 240 in all.
+/// Of pulls and of runs, for root and for an ordinary user, and for root with limits: 330 in all.
 const PULLS: u64 = 30;
 const RUNS: u64 = 90;
 
@@ -123,15 +123,25 @@ fn monitors(isolazi: &Isolazi) -> Vec<Pid> {
 
 #[test]
 fn killed_runs_leave_nothing_that_rm_does_not_take() {
-    let mut moments = Moments::new("runs");
-    for busybox in Busybox::both() {
+    kill_runs("runs", &Busybox::both(), &["-v", "/anonymous"]);
+}
+
+/// Their cgroups are in every hierarchy, made one after the other.
+#[test]
+fn killed_runs_with_limits_leave_no_cgroup() {
+    kill_runs("limited runs", &[Busybox::new()], &["-v", "/anonymous", "-m", "64m", "--pids-limit", "50"]);
+}
+
+fn kill_runs(name: &str, places: &[Busybox], flags: &[&str]) {
+    let mut moments = Moments::new(name);
+    for busybox in places {
         let isolazi = &busybox.isolazi;
         let script = "i=0; while [ $i -lt 200 ]; do i=$((i + 1)); done";
-        let whole = time_of(|| assert_eq!(busybox.sh(&["-v", "/anonymous"], script).ok(), ""));
+        let whole = time_of(|| assert_eq!(busybox.sh(flags, script).ok(), ""));
         for round in 0..RUNS {
             let kept = round % 3 == 0;
-            let flags: &[&str] = if kept { &["-v", "/anonymous"] } else { &["--rm", "-v", "/anonymous"] };
-            let running = busybox.spawn(flags, &["sh", "-c", script]);
+            let flags = if kept { flags.to_vec() } else { [&["--rm"], flags].concat() };
+            let running = busybox.spawn(&flags, &["sh", "-c", script]);
             moments.pass(whole);
             // The command line first, its monitor first, or only one of them.
             let kill_monitors = || {
@@ -162,7 +172,7 @@ fn killed_runs_leave_nothing_that_rm_does_not_take() {
         // Whoever was not killed comes to an end by himself.
         eventually("the end of all monitors", || monitors(isolazi).is_empty().then_some(()));
         assert_eq!(busybox.run(&["--name", "after"], &["echo", "fine"]).ok(), "fine\n");
-        nothing_is_left(&busybox);
+        nothing_is_left(busybox);
         assert_eq!(isolazi.run(&["pull", "-q", &busybox.image]).ok(), format!("{}:latest\n", busybox.image));
         assert_eq!(busybox.run(&[], &["echo", "fine"]).ok(), "fine\n");
     }
