@@ -5,6 +5,7 @@
 
 pub mod attach;
 mod containers;
+mod events;
 mod health;
 mod images;
 pub mod inspect;
@@ -15,6 +16,7 @@ mod sharing;
 mod wish;
 
 pub use containers::*;
+pub use events::*;
 pub use health::*;
 pub use images::*;
 pub use limits::*;

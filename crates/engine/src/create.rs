@@ -5,7 +5,7 @@ use crate::record::{self, Record, file};
 use crate::spec::{self, Facts, Placed};
 use crate::user::{self, ResolvedUser};
 use crate::volumes::Volumes;
-use crate::{Engine, cgroups, devices, etc, joins, limits, names};
+use crate::{Engine, cgroups, devices, etc, events, joins, limits, names};
 use api::{Create, Namespace, Network, PullEvent, PullPolicy, Remove, Volume, VolumeSource};
 use error::{Error, Kind, Result, ResultExt};
 use image::Image;
@@ -91,6 +91,7 @@ pub(crate) fn create(
     record::write_new(&draft.dir.join(file::RECORD), &record)?;
     let lock = draft.publish(&dir)?;
     name.keep();
+    events::tell_of(&engine.paths.data, &record, "create", &[]);
     volumes.keep();
     Ok(Created { id, dir, lock, root })
 }

@@ -1,6 +1,6 @@
 //! Images: pulled and unpacked in one go, listed, removed.
 
-use crate::{Engine, Options};
+use crate::{Engine, Options, events};
 use api::{ImageSummary, LayerStep, Pull, PullEvent, Pulled, Removed};
 use error::{Error, Kind, Result, ResultExt};
 use image::credentials::{ConfigFile, Credentials, Found, ask_helper};
@@ -44,6 +44,7 @@ impl Engine {
         };
         let unpacker = Unpacker { engine: self, progress };
         let pulled = self.images.pull(reference, &options, &Teller { progress }, Some(&unpacker))?;
+        events::tell_of_image(&self.paths.data, "pull", &reference.familiar());
         if let Some(other) = &pulled.other_platform {
             let wanted = platform.cloned().unwrap_or_else(Platform::of_this_machine);
             progress(PullEvent::Warning(format!(
@@ -119,6 +120,9 @@ impl Engine {
             if used.contains(diff_id) { Ok(()) } else { self.snapshots.remove(diff_id).map(drop) }
         };
         let removed = self.images.remove(wanted, force, &mut release)?;
+        let data = &self.paths.data;
+        removed.untagged.iter().for_each(|name| events::tell_of_image(data, "untag", name));
+        removed.deleted.iter().for_each(|id| events::tell_of_image(data, "delete", &id.to_string()));
         let untagged = removed.untagged.into_iter().map(Removed::Untagged);
         Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
     }

@@ -11,6 +11,7 @@ mod create;
 mod devices;
 mod entry;
 mod etc;
+mod events;
 mod health;
 mod hello;
 mod images;
@@ -142,6 +143,11 @@ impl Engine {
     /// Gives what a container said to `sink`, until it wants no more.
     pub fn logs(&self, request: &Logs, sink: &mut dyn FnMut(LogPart<'_>) -> ControlFlow<()>) -> Result<()> {
         logs::logs(self, request, sink)
+    }
+
+    /// Gives what happens, or happened, to `sink`, until it wants no more or the time is over.
+    pub fn events(&self, request: &api::Events, sink: &mut dyn FnMut(api::Event) -> ControlFlow<()>) -> Result<()> {
+        events::events(&self.paths.data, request, sink)
     }
 
     /// Facts about this machine and these stores.

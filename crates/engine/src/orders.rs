@@ -2,6 +2,7 @@
 
 use crate::Engine;
 use crate::containers::Container;
+use crate::events;
 use crate::record::{self, Record, file};
 use crate::start::{self, Session};
 use crate::talk::{self, Answer};
@@ -72,7 +73,9 @@ impl Engine {
         let container = self.containers.get(&self.names, wanted)?;
         let Some(socket) = self.reach(&container)? else { return Ok(()) };
         talk::say(&socket, &Wish::Stop(stop.clone()))?;
-        talk::answer(&socket, time_to_end(&container.record, stop), note).map(drop)
+        talk::answer(&socket, time_to_end(&container.record, stop), note)?;
+        self.tell_of(&container, "stop", &[]);
+        Ok(())
     }
 
     /// Ends it if it runs, and starts it.
@@ -81,11 +84,13 @@ impl Engine {
         if let Some(socket) = self.reach(&container)? {
             talk::say(&socket, &Wish::Restart(stop.clone()))?;
             if talk::answer(&socket, time_to_end(&container.record, stop), note)? == Answer::Done {
+                self.tell_of(&container, "restart", &[]);
                 return Ok(());
             }
         }
         let Some(session) = start::start_again(self, &container.record.id)? else { return Ok(()) };
         talk::answer(&session.socket, None, note)?;
+        self.tell_of(&container, "restart", &[]);
         talk::detach(&session.socket)
     }
 
@@ -99,13 +104,16 @@ impl Engine {
         talk::say(&socket, &Wish::Signal(signal))?;
         match talk::answer(&socket, Some(PATIENCE), &mut |_| {})? {
             Answer::Nothing if signal != number::KILL => Err(idle()),
-            _ => Ok(()),
+            _ => {
+                self.tell_of(&container, "kill", &[("signal", signal.to_string())]);
+                Ok(())
+            }
         }
     }
 
     /// Freezes its processes.
     pub fn pause(&self, wanted: &str) -> Result<()> {
-        self.order(wanted, &Wish::Pause)
+        self.order(wanted, &Wish::Pause, "pause")
     }
 
     /// Lets them go on.
@@ -114,7 +122,7 @@ impl Engine {
         if container.state != State::Paused {
             return Err(Error::new(Kind::Conflict, format!("Container {} is not paused", container.record.id)));
         }
-        self.order(wanted, &Wish::Resume)
+        self.order(wanted, &Wish::Resume, "unpause")
     }
 
     /// Waits until it does not run, and will not by itself: its exit code.
@@ -143,6 +151,7 @@ impl Engine {
         let idle = || Error::new(Kind::Conflict, "You cannot attach to a stopped container, start it first");
         let socket = self.reach(&container)?.ok_or_else(idle)?;
         talk::say(&socket, &Wish::Attach(which))?;
+        self.tell_of(&container, "attach", &[]);
         Ok(attached(Session { socket }, &container.record))
     }
 
@@ -170,17 +179,28 @@ impl Engine {
             let _alone = record::alone(&dir)?;
             // Somebody else may have changed it until now.
             let now = self.containers.get(&self.names, &record.id)?.record;
-            record::replace(&dir.join(file::RECORD), &Record { name: name.to_owned(), ..now })
+            let renamed = Record { name: name.to_owned(), ..now };
+            record::replace(&dir.join(file::RECORD), &renamed)?;
+            events::tell_of(&self.paths.data, &renamed, "rename", &[("oldName", format!("/{}", record.name))]);
+            Ok(())
         })
     }
 
-    fn order(&self, wanted: &str, wish: &Wish) -> Result<()> {
+    fn tell_of(&self, container: &Container, action: &str, more: &[(&str, String)]) {
+        events::tell_of(&self.paths.data, &container.record, action, more);
+    }
+
+    /// `action`: how the event is called.
+    fn order(&self, wanted: &str, wish: &Wish, action: &str) -> Result<()> {
         let container = self.containers.get(&self.names, wanted)?;
         let idle = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
         let socket = self.reach(&container)?.ok_or_else(idle)?;
         talk::say(&socket, wish)?;
         match talk::answer(&socket, Some(PATIENCE), &mut |_| {})? {
-            Answer::Done => Ok(()),
+            Answer::Done => {
+                self.tell_of(&container, action, &[]);
+                Ok(())
+            }
             Answer::Exited(_) | Answer::Nothing => Err(idle()),
         }
     }

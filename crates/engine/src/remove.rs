@@ -1,6 +1,7 @@
 //! Removing containers: a rename takes them out of the list at once, then what is left is deleted.
 
 use crate::containers::{Container, GONE, GONE_WITH_VOLUMES, NEW, is_locked, try_lock};
+use crate::events;
 use crate::names::Names;
 use crate::record::{self, Record, Status, file};
 use crate::volumes::Volumes;
@@ -52,6 +53,7 @@ pub(crate) fn discard(dir: &Path, record: &Record, volumes: bool) -> Result<Left
     renameat(CWD, dir, CWD, &gone)
         .map_err(std::io::Error::from)
         .context(|| format!("can't remove the container's folder `{}`", dir.display()))?;
+    events::tell_of(data, record, "destroy", &[]);
     Names::new(data).release(&record.name, &record.id)?;
     let names = if volumes { record.anonymous_volumes.clone() } else { Vec::new() };
     Ok(Leftover { dir: gone, volumes: Volumes::new(data), names })

@@ -5,7 +5,7 @@ use crate::Engine;
 use crate::containers::Container;
 use crate::record::{self, file};
 use crate::spec::limits::of_limits;
-use crate::{cgroups, devices, limits};
+use crate::{cgroups, devices, events, limits};
 use api::{Limits, RestartPolicy, Update};
 use error::{Error, Kind, Result};
 use oci::runtime::{Resources, Spec};
@@ -30,7 +30,9 @@ pub(crate) fn update(engine: &Engine, request: &Update) -> Result<()> {
     if let Some(policy) = request.restart {
         container.record.request.restart = policy;
     }
-    record::replace(&container.dir.join(file::RECORD), &container.record).map_err(told)
+    record::replace(&container.dir.join(file::RECORD), &container.record).map_err(told)?;
+    events::tell_of(&engine.paths.data, &container.record, "update", &[]);
+    Ok(())
 }
 
 /// In the record that the caller writes down, in the spec, and in the kernel.

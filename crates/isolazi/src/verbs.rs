@@ -82,6 +82,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::port::VERB,
     commands::top::VERB,
     commands::stats::VERB,
+    commands::events::VERB,
     commands::inspect::VERB,
     commands::inspect::OF_CONTAINER,
     commands::rm::VERB,

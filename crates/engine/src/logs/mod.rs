@@ -3,7 +3,7 @@
 mod files;
 mod tail;
 mod view;
-mod watch;
+pub(crate) mod watch;
 
 use crate::Engine;
 use crate::entry::{self, Found};

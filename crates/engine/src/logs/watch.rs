@@ -14,10 +14,10 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const LOOK_WITHOUT_WATCH_EVERY: Duration = Duration::from_millis(50);
 
 /// A folder being watched.
-pub(super) struct Watch(Option<OwnedFd>);
+pub(crate) struct Watch(Option<OwnedFd>);
 
 impl Watch {
-    pub(super) fn new(dir: &Path) -> Self {
+    pub(crate) fn new(dir: &Path) -> Self {
         // None of these is caused by somebody who only reads.
         let changes = WatchFlags::MODIFY | WatchFlags::CREATE | WatchFlags::MOVED_TO | WatchFlags::MOVE_SELF;
         let inotify = init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK);
@@ -25,7 +25,7 @@ impl Watch {
     }
 
     /// Waits for a change, or for so long.
-    pub(super) fn wait(&self, limit: Option<Duration>) {
+    pub(crate) fn wait(&self, limit: Option<Duration>) {
         let longest = if self.0.is_some() { LOOK_EVERY } else { LOOK_WITHOUT_WATCH_EVERY };
         let timeout = Timespec::try_from(limit.map_or(longest, |limit| limit.min(longest))).ok();
         let mut fds: Vec<_> = self.0.iter().map(|inotify| PollFd::new(inotify, PollFlags::IN)).collect();

@@ -10,6 +10,7 @@ use super::log::Stream;
 use super::relay::{Relay, exit_code};
 use super::streams::{PayloadEnds, Streams};
 use super::watch::{READABLE, Watch, What};
+use crate::events;
 use crate::record::{self, Record, file};
 use crate::{cgroups, create};
 use api::attach::FromMonitor;
@@ -49,8 +50,13 @@ pub(super) fn attend(container: &Container<'_>, exec: &Exec, client: &OwnedFd) -
     let ended = started.and_then(|(running, streams)| {
         relay.streams = streams;
         relay.tell_attached(&FromMonitor::Running);
+        let action = format!("exec_start: {}", exec.command.join(" "));
+        events::tell_in(container.dir, container.record, &action, &[]);
         run(&mut relay, &running, container)
     });
+    if let Ok(code) = &ended {
+        events::tell_in(container.dir, container.record, "exec_die", &[("exitCode", code.to_string())]);
+    }
     super::farewell::say(relay.clients, ended, None);
     0
 }

@@ -179,12 +179,16 @@ impl Monitor {
             let outcome = self.run(root.take());
             let (oom_kills, cleaned) = cgroups::end(&self.dir, &self.record.id, &self.host);
             self.status.oom_killed = oom_kills > 0;
+            if self.status.oom_killed {
+                self.tell("oom", &[]);
+            }
             // The first failure in time is the one to tell.
             let code = outcome.and_then(|code| cleaned.map(|()| code))?;
             let Some(delay) = self.next(code, begin.elapsed()) else { return Ok(code) };
             self.status.restarting = true;
             self.status.restart_count = self.restarts.count;
             self.save()?;
+            self.tell_end(code);
             for client in self.relay.clients.iter_mut().filter(|client| matches!(client.role, Role::Attached(_))) {
                 client.say_last(&FromMonitor::Exited(code));
             }
@@ -233,6 +237,7 @@ impl Monitor {
         };
         self.checks = self.record.health.clone().map(Checks::new);
         let ended = self.save().and_then(|()| {
+            self.tell("start", &[]);
             self.relay.tell_attached(&FromMonitor::Running);
             for client in self.relay.clients.iter_mut().filter(|client| client.role == Role::Restarting) {
                 client.say_last(&FromMonitor::Done);
@@ -355,6 +360,18 @@ impl Monitor {
         });
     }
 
+    /// Writes down that this happened to the container.
+    fn tell(&self, action: &str, more: &[(&str, String)]) {
+        crate::events::tell_in(&self.dir, &self.record, action, more);
+    }
+
+    fn tell_end(&self, code: u8) {
+        // It may have another name by now.
+        let record = record::read(&self.dir.join(file::RECORD)).ok().flatten();
+        let record = record.as_ref().unwrap_or(&self.record);
+        crate::events::tell_in(&self.dir, record, "die", &[("exitCode", code.to_string())]);
+    }
+
     /// Writes down how it is.
     fn save(&self) -> Result<()> {
         record::replace(&self.dir.join(file::STATUS), &self.status)
@@ -365,12 +382,17 @@ impl Monitor {
         if let Err(error) = &outcome {
             self.status = failed(error, &self.status);
         }
+        let code = outcome.as_ref().ok().copied();
         let settled = if self.record.request.remove {
+            code.into_iter().for_each(|code| self.tell_end(code));
             // It may have another name by now.
             let record = record::read(&self.dir.join(file::RECORD)).ok().flatten();
             crate::remove::discard(&self.dir, record.as_ref().unwrap_or(&self.record), true).map(Some)
         } else {
-            self.save().map(|()| None)
+            let saved = self.save().map(|()| None);
+            // Whoever hears of the end may look at the status.
+            code.into_iter().for_each(|code| self.tell_end(code));
+            saved
         };
         match (outcome, settled) {
             (Ok(_), Err(error)) => (Err(error), None),

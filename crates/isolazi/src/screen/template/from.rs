@@ -267,7 +267,7 @@ impl ser::SerializeStruct for Fields {
         let nothing = match name {
             "Annotations" | "ExposedPorts" | "Sysctls" | "Tmpfs" => Value::Null(Shape::Map),
             "Shell" => Value::Null(Shape::List),
-            "Driver" | "Name" | "StopSignal" | "Variant" => "".into(),
+            "Driver" | "Name" | "StopSignal" | "Variant" | "status" | "id" | "from" => "".into(),
             _ => Value::Null(Shape::Pointer),
         };
         self.0.absent.push((name, nothing));

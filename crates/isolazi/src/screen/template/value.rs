@@ -60,26 +60,32 @@ impl Struct {
             Some((_, value)) => Some(value.clone()),
             None => self.absent.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone()),
         };
-        find(name).or_else(|| find(json_name(name)?))
+        find(name).or_else(|| json_names(name).iter().find_map(|name| find(name)))
     }
 }
 
 /// How JSON calls a field of Docker's structs, where it has another name.
-fn json_name(field: &str) -> Option<&'static str> {
-    Some(match field {
-        "ID" => "Id",
-        "NanoCPUs" => "NanoCpus",
-        "CPUShares" => "CpuShares",
-        "CPUPeriod" => "CpuPeriod",
-        "CPUQuota" => "CpuQuota",
-        "CPURealtimePeriod" => "CpuRealtimePeriod",
-        "CPURealtimeRuntime" => "CpuRealtimeRuntime",
-        "HostIP" => "HostIp",
-        "DNS" => "Dns",
-        "DNSOptions" => "DnsOptions",
-        "DNSSearch" => "DnsSearch",
-        _ => return None,
-    })
+fn json_names(field: &str) -> &'static [&'static str] {
+    match field {
+        "ID" => &["Id", "id"],
+        "NanoCPUs" => &["NanoCpus"],
+        "CPUShares" => &["CpuShares"],
+        "CPUPeriod" => &["CpuPeriod"],
+        "CPUQuota" => &["CpuQuota"],
+        "CPURealtimePeriod" => &["CpuRealtimePeriod"],
+        "CPURealtimeRuntime" => &["CpuRealtimeRuntime"],
+        "HostIP" => &["HostIp"],
+        "DNS" => &["Dns"],
+        "DNSOptions" => &["DnsOptions"],
+        "DNSSearch" => &["DnsSearch"],
+        // Of events.
+        "Status" => &["status"],
+        "From" => &["from"],
+        "Scope" => &["scope"],
+        "Time" => &["time"],
+        "TimeNano" => &["timeNano"],
+        _ => &[],
+    }
 }
 
 impl Value {
