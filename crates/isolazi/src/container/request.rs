@@ -168,6 +168,13 @@ fn check(matches: &ArgMatches, create: &Create) -> Result<()> {
         let message = "could not select device driver \"\" with capabilities: [[gpu]]";
         return Err(Error::new(Kind::Unsupported, message).hint("name the nodes: `--device /dev/…`"));
     }
+    // The second is how Docker calls the one that everybody has.
+    if let Some(name) = one(matches, "runtime").filter(|name| !matches!(*name, "" | "isolazi" | "runc")) {
+        return Err(Error::invalid(format!("unknown or invalid runtime name: {name}")));
+    }
+    if is_on(matches, "use-api-socket") {
+        return Err(Error::new(Kind::Unsupported, "--use-api-socket: there is no API and no socket of it"));
+    }
     if create.sharing.uts != Namespace::Private && create.hostname.is_some() {
         return Err(Error::invalid("conflicting options: hostname and the UTS mode"));
     }

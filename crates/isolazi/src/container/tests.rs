@@ -122,6 +122,9 @@ const LINES: &[&str] = &[
     "run --storage-opt size=1G alpine",
     "run --storage-opt foo=1 alpine",
     "run --gpus all alpine",
+    "run --runtime runc alpine",
+    "run --runtime kata alpine",
+    "run --use-api-socket alpine",
     "run --disable-content-trust --kernel-memory 1g --isolation default --cpu-count 1 --cpu-percent 1 --io-maxiops 1 \
      --io-maxbandwidth 1 --link-local-ip 1.1.1.1 --volume-driver local --cpu-rt-period 1 --cpu-rt-runtime 1 \
      --blkio-weight-device /dev/sda:100 alpine",
