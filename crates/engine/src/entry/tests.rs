@@ -13,7 +13,7 @@ fn written(text: &[u8], attributes: &str) -> Vec<u8> {
     let mut line = Vec::new();
     begin(&mut line);
     escape(&mut line, text);
-    line.extend(end("stderr", attributes, STAMP));
+    line.extend(end(LogStream::Stderr, attributes, STAMP));
     line
 }
 

@@ -1,6 +1,7 @@
 //! How an entry is written: `begin`, `escape` or `escape_line`, `end`.
 
 use super::{HEAD, scan};
+use api::LogStream;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The length of a time stamp: RFC 3339 with nanoseconds, UTC.
@@ -16,7 +17,11 @@ pub(crate) fn begin(out: &mut Vec<u8>) {
 }
 
 /// What ends an entry. `attributes`: empty, or a JSON object.
-pub(crate) fn end(stream: &str, attributes: &str, stamp: &[u8; STAMP_BYTES]) -> Vec<u8> {
+pub(crate) fn end(stream: LogStream, attributes: &str, stamp: &[u8; STAMP_BYTES]) -> Vec<u8> {
+    let stream = match stream {
+        LogStream::Stdout => "stdout",
+        LogStream::Stderr => "stderr",
+    };
     let stamp = std::str::from_utf8(stamp).expect("a stamp is digits and signs");
     let attributes = if attributes.is_empty() { String::new() } else { format!(r#","attrs":{attributes}"#) };
     format!("\",\"stream\":\"{stream}\"{attributes},\"time\":\"{stamp}\"}}\n").into_bytes()

@@ -147,7 +147,7 @@ impl Files {
         self.unread.end += length;
         if length == 0 && follow && open.file.metadata()?.len() < open.position {
             // Somebody emptied it, as people do when disks are full.
-            open.position = 0;
+            (open.position, self.unread) = (0, 0..0);
             return Ok(true);
         }
         Ok(length > 0)
@@ -184,4 +184,88 @@ fn newer(dir: &OwnedFd, known: Option<(u64, u64)>) -> io::Result<(Vec<Open>, boo
     }
     found.reverse();
     Ok((found, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{self, Found};
+    use crate::scratch::Folder;
+    use rustix::fs::CWD;
+
+    /// Files of a log: the newest first, as they are named; each holds these numbers, an entry each.
+    fn written(files: &[std::ops::Range<u32>]) -> Folder {
+        let folder = Folder::new();
+        for (number, numbers) in files.iter().enumerate().filter(|(_, numbers)| !numbers.is_empty()) {
+            let log = folder.join(file::LOG);
+            let path = if number == 0 { log } else { file::rotated(&log, u32::try_from(number).unwrap()) };
+            let entry = |n| format!("{{\"log\":\"{n}\",\"stream\":\"stdout\",\"time\":\"\"}}\n");
+            std::fs::write(path, numbers.clone().map(entry).collect::<String>()).unwrap();
+        }
+        folder
+    }
+
+    fn opened(folder: &Folder) -> Files {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        Files::open(openat(CWD, &**folder, flags, Mode::empty()).unwrap(), 3).unwrap()
+    }
+
+    /// The numbers that are left to be read, and whether a gap was told.
+    fn numbers(files: &mut Files, follow: bool) -> (Vec<u32>, bool) {
+        let (mut numbers, mut gap, mut text) = (Vec::new(), false, Vec::new());
+        loop {
+            match entry::next(files.bytes(), &mut text) {
+                Found::Entry(_, length) => {
+                    numbers.push(std::str::from_utf8(&text).unwrap().parse().unwrap());
+                    files.pass(length);
+                }
+                Found::Damaged(_) => panic!("nothing is damaged"),
+                Found::Partial => match files.read_more(follow).unwrap() {
+                    Next::More => {}
+                    Next::Gap => gap = true,
+                    Next::Damaged(_) => panic!("nothing is damaged"),
+                    Next::Nothing => return (numbers, gap),
+                },
+            }
+        }
+    }
+
+    #[test]
+    fn files_are_read_from_the_oldest_also_with_a_hole_between_them() {
+        for files in [&[4..9, 2..4, 0..2][..], &[5..9, 0..0, 0..5], &[0..9], &[0..0, 0..9]] {
+            assert_eq!(numbers(&mut opened(&written(files)), false), ((0..9).collect(), false), "{files:?}");
+        }
+        assert_eq!(numbers(&mut opened(&written(&[])), true), (vec![], false));
+    }
+
+    #[test]
+    fn the_last_entries_are_found_wherever_they_begin() {
+        // More than a block in each.
+        let folder = written(&[40_000..60_000, 20_000..40_000, 0..20_000]);
+        for tail in [0, 1, 5_000, 5_700, 19_999, 20_000, 20_001, 40_000, 59_999, 60_000, 70_000] {
+            let mut files = opened(&folder);
+            files.skip_to_tail(tail).unwrap();
+            let first = 60_000u64.saturating_sub(tail);
+            assert!(numbers(&mut files, false).0.into_iter().map(u64::from).eq(first..60_000), "{tail}");
+        }
+    }
+
+    #[test]
+    fn a_follower_goes_on_in_what_came_next_and_knows_when_something_is_missing() {
+        let folder = written(&[0..3]);
+        let log = folder.join(file::LOG);
+        let mut files = opened(&folder);
+        assert_eq!(numbers(&mut files, true), (vec![0, 1, 2], false));
+        let rotate = |now: std::ops::Range<u32>| {
+            let newer = written(&[now]);
+            let _ = std::fs::rename(file::rotated(&log, 1), file::rotated(&log, 2));
+            std::fs::rename(&log, file::rotated(&log, 1)).unwrap();
+            std::fs::copy(newer.join(file::LOG), &log).unwrap();
+        };
+        rotate(3..5);
+        rotate(5..6);
+        assert_eq!(numbers(&mut files, true), (vec![3, 4, 5], false));
+        (6..10).for_each(|number| rotate(number..number + 1));
+        assert_eq!(numbers(&mut files, true), (vec![7, 8, 9], true));
+    }
 }

@@ -51,10 +51,6 @@ impl Files {
 
     /// What ends all entries of one read.
     pub(super) fn end(&mut self, stream: Stream) -> Vec<u8> {
-        let stream = match stream {
-            Stream::Stdout => "stdout",
-            Stream::Stderr => "stderr",
-        };
         entry::end(stream, &self.attributes, self.clock.now())
     }
 

@@ -9,18 +9,12 @@ mod pieces;
 
 use crate::record::Record;
 use api::LogDriver;
+pub(super) use api::LogStream as Stream;
 use error::{Error, Result, ResultExt};
 use files::Files;
 use journal::Journal;
 use pieces::LINE_BYTES;
 use std::path::Path;
-
-/// Which stream a byte came from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
-    Stdout,
-    Stderr,
-}
 
 /// The log of one container.
 pub(super) struct Log {
