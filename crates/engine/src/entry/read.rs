@@ -91,45 +91,66 @@ fn unescape(string: &[u8], out: &mut Vec<u8>) -> Option<usize> {
         let plain = scan::quote_or_backslash(&string[at..])?;
         out.extend_from_slice(&string[at..at + plain]);
         at += plain;
-        if string[at] == b'"' {
-            return Some(at + 1);
+        // Where there is one escape there are often more.
+        while let Some([b'\\', escape]) = string[at..].first_chunk() {
+            at += 2;
+            match escape {
+                b'n' => out.push(b'\n'),
+                b'r' => out.push(b'\r'),
+                b't' => out.push(b'\t'),
+                b'b' => out.push(0x08),
+                b'f' => out.push(0x0c),
+                b'u' => at += unescape_unit(&string[at..], out)?,
+                itself => out.push(*itself),
+            }
         }
-        at += 2;
-        match string.get(at - 1)? {
-            b'n' => out.push(b'\n'),
-            b'r' => out.push(b'\r'),
-            b't' => out.push(b'\t'),
-            b'b' => out.push(0x08),
-            b'f' => out.push(0x0c),
-            b'u' => at += unescape_unit(&string[at..], out)?,
-            itself => out.push(*itself),
+        if *string.get(at)? == b'"' {
+            return Some(at + 1);
         }
     }
 }
 
 /// What stands behind `\u`; how many bytes that were.
+#[inline]
 fn unescape_unit(string: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     let unit = hex(string)?;
-    let mut length = 4;
-    let character = match unit {
-        // A byte that was no UTF-8.
-        0xdc80..=0xdcff => {
+    match unit {
+        // A byte that is a character by itself, and one that was no part of any.
+        0x00..0x80 | 0xdc80..0xdd00 => {
             out.push(unit.to_le_bytes()[0]);
-            return Some(length);
+            Some(4)
         }
-        0xd800..=0xdbff => {
-            let second = string[4..].strip_prefix(b"\\u").and_then(hex).filter(|unit| (0xdc00..0xe000).contains(unit));
-            length += if second.is_some() { 6 } else { 0 };
-            second.and_then(|second| char::from_u32(0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00)))
-        }
-        unit => char::from_u32(unit),
-    };
-    let character = character.unwrap_or(char::REPLACEMENT_CHARACTER);
-    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
-    Some(length)
+        _ => Some(unescape_character(unit, &string[4..], out)),
+    }
 }
 
-fn hex(string: &[u8]) -> Option<u32> {
-    let digits = string.first_chunk::<4>()?;
-    digits.iter().try_fold(0, |value, digit| Some(value << 4 | char::from(*digit).to_digit(16)?))
+/// A unit of UTF-16, which may need a second one.
+fn unescape_character(unit: u32, rest: &[u8], out: &mut Vec<u8>) -> usize {
+    let second = rest.strip_prefix(b"\\u").and_then(hex).filter(|second| (0xdc00..0xe000).contains(second));
+    let (code, length) = match (unit, second) {
+        (0xd800..0xdc00, Some(second)) => (0x10000 + ((unit - 0xd800) << 10) + (second - 0xdc00), 10),
+        _ => (unit, 4),
+    };
+    let character = char::from_u32(code).unwrap_or(char::REPLACEMENT_CHARACTER);
+    out.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes());
+    length
 }
+
+#[inline]
+fn hex(string: &[u8]) -> Option<u32> {
+    let digits = string.first_chunk::<4>()?.map(|digit| DIGITS[usize::from(digit)]);
+    let value = digits[0] << 12 | digits[1] << 8 | digits[2] << 4 | digits[3];
+    (value <= 0xffff).then_some(value)
+}
+
+/// The value of each hexadecimal digit; what is none makes every number too large.
+static DIGITS: [u32; 256] = {
+    let mut table = [0x10000; 256];
+    let mut value: u32 = 0;
+    while value < 16 {
+        table[b"0123456789abcdef"[value as usize] as usize] = value;
+        table[b"0123456789ABCDEF"[value as usize] as usize] = value;
+        value += 1;
+    }
+    table
+};

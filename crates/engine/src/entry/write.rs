@@ -43,46 +43,100 @@ pub(crate) fn escape_line(out: &mut Vec<u8>, bytes: &[u8]) -> Option<usize> {
 }
 
 /// Writes bytes as the inside of a JSON string.
+#[inline]
 pub(crate) fn escape(out: &mut Vec<u8>, bytes: &[u8]) {
     let plain = scan::plain(bytes, false);
-    out.extend_from_slice(&bytes[..plain]);
-    let rest = &bytes[plain..];
-    match rest {
-        [] => {}
-        _ if std::str::from_utf8(rest).is_ok() => escape_text(out, rest),
-        _ => {
-            for chunk in rest.utf8_chunks() {
-                escape_text(out, chunk.valid().as_bytes());
-                chunk.invalid().iter().for_each(|byte| escape_as(out, b"dc", *byte));
-            }
-        }
+    let (plain, rest) = bytes.split_at(plain);
+    out.extend_from_slice(plain);
+    if std::str::from_utf8(rest).is_ok() {
+        escape_text(out, rest);
+    } else {
+        escape_binary(out, rest);
     }
 }
 
-/// The same for bytes that are UTF-8.
+/// Text has long runs of what can stand as it is.
 fn escape_text(out: &mut Vec<u8>, mut text: &[u8]) {
-    loop {
-        let plain = scan::plain(text, true);
-        out.extend_from_slice(&text[..plain]);
-        let Some((special, rest)) = text[plain..].split_first() else { return };
-        match special {
-            b'"' => out.extend_from_slice(b"\\\""),
-            b'\\' => out.extend_from_slice(b"\\\\"),
-            b'\n' => out.extend_from_slice(b"\\n"),
-            b'\r' => out.extend_from_slice(b"\\r"),
-            b'\t' => out.extend_from_slice(b"\\t"),
-            0x08 => out.extend_from_slice(b"\\b"),
-            0x0c => out.extend_from_slice(b"\\f"),
-            control => escape_as(out, b"00", *control),
-        }
-        text = rest;
+    while let Some(&byte) = text.first() {
+        let (written, length) = &ESCAPES[usize::from(byte)];
+        let done = match length {
+            2 => {
+                out.extend_from_slice(&written[..2]);
+                1
+            }
+            &LONGEST_ESCAPE if byte < 0x80 => {
+                out.extend_from_slice(&written[..LONGEST_ESCAPE]);
+                1
+            }
+            _ => {
+                let plain = scan::plain(text, true);
+                out.extend_from_slice(&text[..plain]);
+                plain
+            }
+        };
+        text = &text[done..];
     }
 }
 
-fn escape_as(out: &mut Vec<u8>, high: &[u8; 2], byte: u8) {
+/// In other bytes nothing can be foreseen, so there is as little as possible to be decided at each.
+fn escape_binary(out: &mut Vec<u8>, bytes: &[u8]) {
+    let (mut at, mut end) = (0, out.len());
+    out.resize(end + bytes.len() * LONGEST_ESCAPE + ESCAPES[0].0.len(), 0);
+    while let Some(&byte) = bytes.get(at) {
+        let character = if byte < 0xc2 { 0 } else { character(&bytes[at..]) };
+        if character > 0 {
+            out[end..end + character].copy_from_slice(&bytes[at..at + character]);
+            (at, end) = (at + character, end + character);
+        } else {
+            let (written, length) = &ESCAPES[usize::from(byte)];
+            out[end..end + written.len()].copy_from_slice(written);
+            (at, end) = (at + 1, end + length);
+        }
+    }
+    out.truncate(end);
+}
+
+const LONGEST_ESCAPE: usize = r"\u0000".len();
+
+/// How each byte is written, and how long that is: 1 for what stands as it is, 2 or 6 for an escape. Bytes above ASCII have
+/// theirs unless they are part of a character.
+static ESCAPES: [([u8; 8], usize); 256] = {
     const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let [upper, lower] = [byte >> 4, byte & 15].map(|digit| DIGITS[usize::from(digit)]);
-    out.extend_from_slice(&[b'\\', b'u', high[0], high[1], upper, lower]);
+    let mut table = [([0; 8], 1); 256];
+    let mut byte: u8 = 0;
+    loop {
+        let (upper, lower) = (DIGITS[(byte >> 4) as usize], DIGITS[(byte & 15) as usize]);
+        let (first, second, length) = match byte {
+            0x08 => (b'\\', b'b', 2),
+            b'\t' => (b'\\', b't', 2),
+            b'\n' => (b'\\', b'n', 2),
+            0x0c => (b'\\', b'f', 2),
+            b'\r' => (b'\\', b'r', 2),
+            b'"' | b'\\' => (b'\\', byte, 2),
+            0x00..0x20 | 0x80.. => (b'\\', b'u', LONGEST_ESCAPE),
+            _ => (byte, 0, 1),
+        };
+        let [third, fourth] = if byte < 0x80 { *b"00" } else { *b"dc" };
+        table[byte as usize] = ([first, second, third, fourth, upper, lower, 0, 0], length);
+        if byte == u8::MAX {
+            break table;
+        }
+        byte += 1;
+    }
+};
+
+/// The length of the UTF-8 character at the beginning; 0 if there is none.
+fn character(bytes: &[u8]) -> usize {
+    let length = match bytes[0] {
+        0xc2..=0xdf => 2,
+        0xe0..=0xef => 3,
+        0xf0..=0xf4 => 4,
+        _ => return 0,
+    };
+    match bytes.get(..length).map(std::str::from_utf8) {
+        Some(Ok(_)) => length,
+        _ => 0,
+    }
 }
 
 /// Tells the time as a stamp; the calendar is asked once a second.
