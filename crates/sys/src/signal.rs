@@ -28,6 +28,12 @@ pub mod number {
     pub const ALRM: u8 = libc::SIGALRM as u8;
     /// The polite end.
     pub const TERM: u8 = libc::SIGTERM as u8;
+    /// A child has ended, or stopped.
+    pub const CHLD: u8 = libc::SIGCHLD as u8;
+    /// A read of a terminal by somebody in its background.
+    pub const TTIN: u8 = libc::SIGTTIN as u8;
+    /// The same for a write.
+    pub const TTOU: u8 = libc::SIGTTOU as u8;
     /// The window has another size.
     pub const WINCH: u8 = libc::SIGWINCH as u8;
 }
@@ -112,6 +118,37 @@ fn stop_ignoring(signal: libc::c_int) -> Result<(), Errno> {
         libc::sigaction(signal, &raw const default, std::ptr::null_mut())
     };
     crate::process::check(done.into()).map(drop)
+}
+
+/// Is it the number of rt_sigtimedwait(2), for a program of this machine or one of its smaller brother (32 bits)?
+pub fn is_wait(call: i64) -> bool {
+    /// Of i386 and arm, with times of 32 and 64 bits.
+    const SMALLER: [i64; 2] = [177, 421];
+    call == libc::SYS_rt_sigtimedwait || SMALLER.contains(&call)
+}
+
+/// From now on signals wait until [`wait`] takes them, or a child has them reset. Allocates nothing.
+#[allow(unsafe_code, reason = "rustix leaves signal masks to the C library")]
+pub fn block_all() -> Result<(), Errno> {
+    // SAFETY: the set is filled before it is used; the old mask is not wanted.
+    let failed = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::pthread_sigmask(libc::SIG_SETMASK, &raw const all, std::ptr::null_mut())
+    };
+    if failed == 0 { Ok(()) } else { Err(Errno::from_raw_os_error(failed)) }
+}
+
+/// Waits for the next signal of those that [`block_all`] holds back. Allocates nothing.
+#[allow(unsafe_code, reason = "rustix leaves signal masks to the C library")]
+pub fn wait() -> Result<u8, Errno> {
+    // SAFETY: the set is filled before it is used; nothing more than the number is wanted.
+    let number = unsafe {
+        let mut all: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut all);
+        libc::sigwaitinfo(&raw const all, std::ptr::null_mut())
+    };
+    crate::process::check(number.into()).map(|number| u8::try_from(number).unwrap_or_default())
 }
 
 /// Calls `handler` when `signal` comes, unless the caller ignores it.

@@ -2,11 +2,13 @@
 //!
 //! The kernel drops a signal to the first process of a pid namespace unless that process has a handler for it
 //! (pid_namespaces(7)); nothing ends a payload then but SIGKILL, now or ten seconds later. What blocks the signal may be
-//! about to take it by sigwait(3) or a signalfd(2).
+//! about to take it by a signalfd(2) or sigwait(3). Who sleeps in sigwait(3), as many an init does, has it unblocked for
+//! that time (the kernel's `do_sigtimedwait`): so the system call is looked at, too.
 
 use api::{Grace, STOP_TIMEOUT_S, Stop};
 use oci::signals::Signal;
 use rustix::process::Pid;
+use std::path::Path;
 use std::time::Duration;
 
 /// How a payload is ended.
@@ -54,14 +56,23 @@ pub(super) fn note(name: &str, signal: u8) -> String {
 
 /// Would the process notice the signal? If it cannot be looked at, it gets its time.
 pub(super) fn notices(pid: Pid, signal: u8) -> bool {
-    let pid = pid.as_raw_nonzero();
-    let Ok(status) = std::fs::read_to_string(format!("/proc/{pid}/status")) else { return true };
-    let threads = || {
-        // Gone or going: nothing that would wait for a signal.
-        let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-        tasks.filter_map(|task| std::fs::read_to_string(task.path().join("status")).ok())
-    };
-    !is_dropped(&status, signal) || threads().any(|thread| !is_dropped(&thread, signal))
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_nonzero())) else { return true };
+    // A thread that has gone meanwhile waits for nothing.
+    tasks.flatten().any(|task| thread_notices(&task.path(), signal))
+}
+
+fn thread_notices(task: &Path, signal: u8) -> bool {
+    let is_dropped = || std::fs::read_to_string(task.join("status")).is_ok_and(|status| is_dropped(&status, signal));
+    // Twice: it may come out of a sigwait(3), or go to it, while we look.
+    !is_dropped()
+        || std::fs::read_to_string(task.join("syscall")).map_or(true, |call| is_sigwait(&call))
+        || !is_dropped()
+}
+
+/// Is it asleep in a system call that takes signals? `128 0x7ffc… …` (proc_pid_syscall(5)). Not readable: it may be.
+fn is_sigwait(call: &str) -> bool {
+    let number = call.split_whitespace().next().and_then(|number| number.parse().ok());
+    number.is_some_and(sys::signal::is_wait)
 }
 
 /// Does the kernel drop it, by what proc_pid_status(5) says?
@@ -123,6 +134,17 @@ mod tests {
         assert_eq!(way(&Stop { timeout_s: Some(0), ..plain.clone() }, false), Way::Ask(3, seconds(0)));
         let none = Manners { signal: 15, timeout_s: None };
         assert_eq!(decide(&plain, none, |_| true), Way::Ask(15, seconds(10)));
+    }
+
+    #[test]
+    fn the_call_that_waits_for_signals_is_known() {
+        assert!(is_sigwait(&format!("{} 0x7ffd 0x0 0x7ffd 0x8 0x0 0x0 0x7ffd 0x4012\n", libc_number())));
+        assert!(!is_sigwait("running\n") && !is_sigwait("-1 0x7ffd 0x40\n") && !is_sigwait("0 0x3 0x7f\n"));
+    }
+
+    /// rt_sigtimedwait(2) where the tests run.
+    fn libc_number() -> u32 {
+        if cfg!(target_arch = "x86_64") { 128 } else { 137 }
     }
 
     #[test]
