@@ -52,6 +52,9 @@ pub struct Create {
     /// What happens when the payload ends by itself.
     #[serde(skip_serializing_if = "is_default")]
     pub restart: RestartPolicy,
+    /// An init of ours is its process 1, and the payload a child of that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub init: bool,
     /// What tells whether it is well.
     #[serde(skip_serializing_if = "is_default")]
     pub health: HealthOptions,

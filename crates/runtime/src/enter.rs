@@ -6,10 +6,10 @@
 
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
+use crate::container::tree;
 use crate::copy::copy;
 use crate::init::{self, Payload};
 use crate::launch::{go, grant, hear_out, host_proc, owned, reap, tell_pid};
-use crate::container::tree;
 use crate::plan::ProcessPlan;
 use crate::{Host, Running, files};
 use error::{Error, Kind, Result, ResultExt};
@@ -126,6 +126,7 @@ impl Entering<'_> {
             stdio: self.plan.terminal.is_none().then_some(self.stdio),
             report: child_report.as_fd(),
             tables: &tables,
+            title: None,
             host_proc: host_proc.as_ref().map(AsFd::as_fd),
             listener: agent.connection.as_ref().map(|connection| (connection.as_fd(), &told)),
         };

@@ -18,6 +18,9 @@ use std::ffi::CString;
 use std::io::IoSlice;
 use sys::process::{Child, Clone3, ExecTables, namespace};
 
+/// What an init that stays is called before its payload's command line, as Docker's.
+const INIT_WORDS: [&std::ffi::CStr; 2] = [c"/sbin/docker-init", c"--"];
+
 /// What a launch takes besides the plan.
 pub struct Launch<'a> {
     /// The root file system, as a mount attached nowhere.
@@ -80,6 +83,8 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     let mount_namespace = plan.mount_namespace.as_ref().map(open_mount_namespace).transpose()?;
     let host_proc = host_proc(plan.process.apparmor.is_some() || plan.process.selinux.is_some())?;
     let tables = Tables::of(&strings);
+    let words = || INIT_WORDS.into_iter().chain(plan.process.argv.iter().map(Text::c));
+    let title = plan.process.reaper.then(|| sys::process::Title::new(words())).flatten();
     let revealing = crate::revealing::points(plan)?;
     let inherited = Inherited {
         root: with.root,
@@ -97,6 +102,7 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
             stdio: with.stdio,
             report: child_report.as_fd(),
             tables: &tables.payload,
+            title: title.as_ref(),
             host_proc: host_proc.as_ref().map(AsFd::as_fd),
             listener: with.agent.map(|agent| (agent, &told)),
         },

@@ -346,6 +346,8 @@ pub struct ProcessPlan {
     pub plain_lines: bool,
     /// It is killed when its launcher ends.
     pub dies_with_launcher: bool,
+    /// The init stays as its parent, and hands signals on.
+    pub reaper: bool,
     /// A session keyring of its own (keyctl(2)).
     pub new_keyring: bool,
     /// User id.

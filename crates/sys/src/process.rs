@@ -322,6 +322,41 @@ pub fn set_name(name: &CStr) -> Result<(), Errno> {
     rustix::thread::set_name(name)
 }
 
+/// What a copy of this process shall be called in process lists, in place of the command line by which it was started.
+#[derive(Debug)]
+pub struct Title {
+    /// Where the kernel reads the command line.
+    place: usize,
+    /// The new one, as long as the old.
+    text: Vec<u8>,
+}
+
+impl Title {
+    /// Prepares the words, cut to the room that there is. `None`: the kernel does not say where that is.
+    pub fn new<'a>(words: impl IntoIterator<Item = &'a CStr>) -> Option<Self> {
+        // The name, in parentheses, may have spaces and parentheses in it; after it come the state (3) and, far behind,
+        // where the arguments begin and end (48, 49; proc_pid_stat(5)).
+        let stat = std::fs::read_to_string("/proc/self/stat").ok()?;
+        let mut fields = stat.rsplit_once(") ")?.1.split_whitespace();
+        let begin: usize = fields.nth(45)?.parse().ok()?;
+        let end: usize = fields.next()?.parse().ok()?;
+        let room = end.checked_sub(begin).filter(|room| begin != 0 && *room > 0)?;
+        let mut text: Vec<u8> = words.into_iter().flat_map(CStr::to_bytes_with_nul).copied().collect();
+        text.resize(room, 0);
+        // The kernel takes a last byte that is not 0 for a sign that the text goes on in the environment.
+        text[room - 1] = 0;
+        Some(Self { place: begin, text })
+    }
+
+    /// Shows it. Only for a copy that reads its own arguments no more. Allocates nothing.
+    #[allow(unsafe_code, reason = "the command line is where the kernel has put it")]
+    pub fn show(&self) {
+        // SAFETY: the kernel has put the arguments of this program there, writable and so long; a copy has them at the
+        // same place. Whoever calls this is a process of its own that looks at them no more.
+        unsafe { std::ptr::copy_nonoverlapping(self.text.as_ptr(), self.place as *mut u8, self.text.len()) };
+    }
+}
+
 pub(crate) fn check(ret: libc::c_long) -> Result<libc::c_long, Errno> {
     if ret < 0 { Err(last_errno()) } else { Ok(ret) }
 }

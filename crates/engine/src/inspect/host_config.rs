@@ -72,6 +72,7 @@ pub(super) fn host_config(request: &Create, linux: &Linux) -> HostConfig {
         ulimits: request.ulimits.iter().map(ulimit).collect(),
         masked_paths: NullList(linux.masked_paths.clone()),
         readonly_paths: NullList(linux.readonly_paths.clone()),
+        init: request.init.then_some(true),
         ..HostConfig::default()
     }
 }

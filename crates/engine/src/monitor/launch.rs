@@ -15,7 +15,7 @@ pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) ->
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
     crate::joins::add(&mut spec, &record.request, dir)?;
     let wanted = cgroups::plan(&spec, &record.id, host)?;
-    let plan = runtime::compile(&spec, &setting(dir, host, &wanted.places()))?;
+    let plan = runtime::compile(&spec, &setting(dir, record, host, &wanted.places()))?;
     let cgroup = wanted.make(dir, &record.id)?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let mut running = runtime::launch(
@@ -47,7 +47,12 @@ pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) ->
 
 /// What the plan of a monitor's payload depends on besides its spec. A cgroup namespace of its own shows the container's
 /// cgroup.
-fn setting<'a>(dir: &'a Path, host: &'a Host, cgroups: &'a cgroups::Places) -> runtime::Setting<'a> {
-    let (cgroups, stops_at_birth) = (cgroups.places.as_slice(), cgroups.around);
-    runtime::Setting { dies_with_launcher: true, cgroups, stops_at_birth, ..runtime::Setting::plain(host, dir, dir) }
+fn setting<'a>(dir: &'a Path, record: &Record, host: &'a Host, cgroups: &'a cgroups::Places) -> runtime::Setting<'a> {
+    runtime::Setting {
+        dies_with_launcher: true,
+        reaper: record.request.init,
+        cgroups: cgroups.places.as_slice(),
+        stops_at_birth: cgroups.around,
+        ..runtime::Setting::plain(host, dir, dir)
+    }
 }

@@ -31,6 +31,7 @@ fn of_payload() -> Vec<Arg> {
         text("entrypoint", "string", "Overwrite the default ENTRYPOINT of the image"),
         text("gpus", "string", "GPU devices to add to the container (there is no driver for them yet)"),
         text("hostname", "string", "Container host name").short('h'),
+        switch("init", "Run an init inside the container that forwards signals and reaps processes"),
         switch("interactive", "Keep STDIN open even if not attached").short('i'),
         list("label", "list", "Set meta data on a container").short('l'),
         list("label-file", "list", "Read in a file of labels"),

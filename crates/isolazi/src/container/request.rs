@@ -85,6 +85,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
         labels: labels(matches, caller)?,
+        init: is_on(matches, "init"),
         health: health::parse(matches)?,
         logging: logging::parse(matches)?,
         console_size: caller.window.filter(|_| tty),

@@ -36,6 +36,8 @@ pub struct Setting<'a> {
     pub cgroups: &'a [Place],
     /// The payload is killed when its launcher ends.
     pub dies_with_launcher: bool,
+    /// The init stays as the payload's parent: it hands signals on and waits for orphans.
+    pub reaper: bool,
     /// Enter the root by `pivot_root`; without it the host's tree stays covered in the mount namespace.
     pub pivot: bool,
     /// The payload gets a session keyring of its own.
@@ -64,6 +66,7 @@ impl<'a> Setting<'a> {
             rootfs: None,
             cgroups: &[],
             dies_with_launcher: false,
+            reaper: false,
             pivot: true,
             new_keyring: true,
             kept_fds: 0,

@@ -43,6 +43,7 @@ pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -
         }),
         plain_lines: false,
         dies_with_launcher: setting.dies_with_launcher,
+        reaper: setting.reaper,
         new_keyring: setting.new_keyring,
         uid: id(user.uid, "process.user.uid")?,
         gid: id(user.gid, "process.user.gid")?,

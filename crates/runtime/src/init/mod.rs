@@ -10,6 +10,7 @@ mod listener;
 mod mounts;
 pub(crate) mod paths;
 mod process;
+mod reaper;
 mod root;
 pub(crate) mod stops;
 
@@ -64,6 +65,8 @@ pub(crate) struct Payload<'a> {
     pub report: BorrowedFd<'a>,
     /// Pointer tables over the plan's strings.
     pub tables: &'a ExecTables<'a>,
+    /// How an init that stays as the payload's parent is called.
+    pub title: Option<&'a sys::process::Title>,
     /// The host's `/proc`: for what must not be written through the container's.
     pub host_proc: Option<BorrowedFd<'a>>,
     /// Who decides on system calls, and what it is told.

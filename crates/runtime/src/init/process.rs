@@ -248,9 +248,16 @@ pub(super) fn execute(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Infalli
     };
     // With the parent's end closed here this fails when the parent is gone.
     super::stops::say(payload.report, message::EXECUTING).at(Stage::Exec, 0)?;
-    let failure = match restrict(plan, || load_filter(plan, &payload)) {
+    let take_rights = || restrict(plan, || load_filter(plan, &payload));
+    let become_payload = || match take_rights() {
         Ok(()) => try_candidates(plan, &payload),
         Err(failure) => failure,
+    };
+    let failure = if plan.reaper {
+        let go_on = || super::give_up(payload.report, become_payload());
+        super::reaper::stand_between(plan, &payload, take_rights, go_on)
+    } else {
+        become_payload()
     };
     // What the caller holds as the report is closed by now: the failure goes out by the copy that was kept, and the
     // process ends here.
