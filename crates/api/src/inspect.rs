@@ -1,7 +1,8 @@
 //! Everything about one object, in the shape of Docker's API, which scripts and templates know by heart: names, order
 //! of the fields, and what is `null`, `[]` or absent.
 
-use serde::{Serialize, Serializer};
+use crate::is_default;
+use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 
 /// As a newtype's name: this null could have been a list.
@@ -314,7 +315,7 @@ pub struct Config {
     pub env: NullList<String>,
     pub cmd: NullList<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub healthcheck: Option<serde_json::Value>,
+    pub healthcheck: Option<Healthcheck>,
     pub image: String,
     pub volumes: NullMap<Nothing>,
     pub working_dir: String,
@@ -327,6 +328,24 @@ pub struct Config {
     pub stop_timeout: Option<i64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub shell: Vec<String>,
+}
+
+/// What tells whether it is well. Times are nanoseconds; what is 0 is Docker's default.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", rename = "healthcheck", default)]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct Healthcheck {
+    pub test: Vec<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub interval: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub timeout: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_period: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub start_interval: u64,
+    #[serde(skip_serializing_if = "is_default")]
+    pub retries: u64,
 }
 
 /// `{}`

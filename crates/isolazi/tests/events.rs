@@ -91,6 +91,27 @@ fn images_and_executed_processes_are_told_too() {
 }
 
 #[test]
+fn a_turn_of_health_is_told() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    let checks = ["--health-cmd", "test -e /well", "--health-interval", "10ms", "--health-retries", "1"];
+    let flags = [&["-d", "--name", "box"], &checks[..]].concat();
+    isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok();
+    let turns = |count: usize| {
+        eventually("a turn", || {
+            let turns = told(isolazi, "{{.Action}}", &["event=health_status"]);
+            Some(turns).filter(|turns| turns.len() >= count)
+        })
+    };
+    assert_eq!(turns(1), ["health_status: unhealthy"]);
+    isolazi.run(&["exec", "box", "touch", "/well"]).succeeds();
+    assert_eq!(turns(2), ["health_status: unhealthy", "health_status: healthy"]);
+    let state = isolazi.run(&["inspect", "-f", "{{.State.Health.Status}} {{.State.Health.FailingStreak}}", "box"]).ok();
+    assert_eq!(state, "healthy 0\n");
+    isolazi.run(&["rm", "-f", "box"]).succeeds();
+}
+
+#[test]
 fn what_happens_is_told_while_it_happens() {
     for busybox in Busybox::both() {
         let isolazi = &busybox.isolazi;

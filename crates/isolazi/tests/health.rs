@@ -151,7 +151,7 @@ fn an_image_may_say_it_and_a_user_may_say_otherwise() {
     let check = || isolazi.run(&["inspect", "-f", "{{json .Config.Healthcheck}}", "box"]).ok();
     isolazi.run(&["run", "-q", "-d", "--name", "box", &made.name]).ok();
     becomes(&isolazi, " (healthy)");
-    assert_eq!(check(), "{\"Interval\":20000000,\"Retries\":7,\"Test\":[\"CMD\",\"sh\",\"-c\",\"true\"]}\n");
+    assert_eq!(check(), "{\"Test\":[\"CMD\",\"sh\",\"-c\",\"true\"],\"Interval\":20000000,\"Retries\":7}\n");
     isolazi.run(&["rm", "-f", "box"]).ok();
     let flags = ["--health-cmd", "false", "--health-retries", "1"];
     isolazi.run(&[&["run", "-d", "--name", "box"], &flags[..], &[made.name.as_str()]].concat()).ok();

@@ -106,10 +106,19 @@ fn health(health: &Health) -> inspect::Health {
 }
 
 /// What was decided when it was made, or that it has none although its image has.
-fn healthcheck(record: &Record, image: &ContainerDefaults) -> Option<serde_json::Value> {
+fn healthcheck(record: &Record, image: &ContainerDefaults) -> Option<inspect::Healthcheck> {
     match &record.health {
-        Some(check) => serde_json::to_value(check).ok(),
-        None if record.request.health.disabled => Some(serde_json::json!({"Test": ["NONE"]})),
+        Some(check) => Some(inspect::Healthcheck {
+            test: check.test.clone(),
+            interval: check.interval,
+            timeout: check.timeout,
+            start_period: check.start_period,
+            start_interval: check.start_interval,
+            retries: check.retries,
+        }),
+        None if record.request.health.disabled => {
+            Some(inspect::Healthcheck { test: vec!["NONE".to_owned()], ..inspect::Healthcheck::default() })
+        }
         None => of_image(image).healthcheck,
     }
 }
@@ -183,7 +192,7 @@ pub(super) fn of_image(image: &ContainerDefaults) -> Config {
         exposed_ports: keys(&image.exposed_ports),
         env: NullList(image.env.clone()),
         cmd: NullList(image.cmd.clone()),
-        healthcheck: image.extra.get("Healthcheck").filter(|value| value.is_object()).cloned(),
+        healthcheck: image.extra.get("Healthcheck").and_then(|value| serde_json::from_value(value.clone()).ok()),
         volumes: NullMap(keys(&image.volumes)),
         working_dir: image.working_dir.clone(),
         entrypoint: NullList(image.entrypoint.clone()),

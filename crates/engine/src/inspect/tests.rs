@@ -2,8 +2,9 @@
 
 use super::container::{Facts, details};
 use crate::containers::Container;
+use crate::health::{Health, HealthResult, Healthcheck};
 use crate::record::{Record, Status};
-use api::{Create, Limits, Logging, RestartPolicy, Rights, State, Tmpfs, Volume, VolumeSource};
+use api::{Create, HealthStatus, Limits, Logging, RestartPolicy, Rights, State, Tmpfs, Volume, VolumeSource};
 use oci::Digest;
 use oci::image::ContainerDefaults;
 use oci::runtime::{Linux, Mount, Process, Spec};
@@ -112,6 +113,19 @@ fn what_was_asked_is_told() {
     container.record.stop_signal = 3;
     container.state = State::Paused;
     container.status.restart_count = 2;
+    container.record.health = Some(Healthcheck {
+        test: strings(&["CMD", "x"]),
+        interval: 30_000_000_000,
+        retries: 2,
+        ..Healthcheck::default()
+    });
+    let result = HealthResult {
+        start: "2026-08-20T10:00:02Z".into(),
+        end: "2026-08-20T10:00:03Z".into(),
+        exit_code: 1,
+        output: "no\n".into(),
+    };
+    container.status.health = Some(Health { status: HealthStatus::Unhealthy, failing_streak: 1, log: vec![result] });
     container.status.pid = Some(42);
     container.status.started = "2026-08-20T10:00:01Z".into();
     check("asked", &container, &spec, image, Some((2, 1002)));

@@ -139,14 +139,19 @@ impl Monitor {
     pub(super) fn check(&mut self, seen: &Seen, running: &Running) -> Result<()> {
         let Some(checks) = self.checks.as_mut().filter(|_| !self.status.paused) else { return Ok(()) };
         let health = self.status.health.get_or_insert_default();
+        let before = health.status;
         let ended = checks.serve(seen, health);
         let payload = (running.pid, &running.pidfd);
         let container = exec::Container { dir: &self.dir, record: &self.record, host: &self.host, payload };
         let command = checks.plan().command();
         let begun = checks.begin_if_due(|mouth| runtime::attendant(|| exec::check(&container, command, mouth)));
         let failed = begun.err().map(|error| checks.fail(&error, health));
+        let now = health.status;
         let Some(turned) = ended.or(failed) else { return Ok(()) };
         self.save()?;
+        if now != before {
+            self.tell(&format!("health_status: {}", now.name()), &[]);
+        }
         if !turned {
             return Ok(());
         }
