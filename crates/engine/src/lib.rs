@@ -123,16 +123,14 @@ impl Engine {
     /// All containers, newest first. What killed processes left is given back on the way, if we may: an ordinary user
     /// outside his namespace only looks.
     pub fn containers(&self) -> Result<Vec<ContainerSummary>> {
-        if rustix::process::geteuid().is_root() {
-            remove::sweep(self)?;
-        }
-        Ok(self.containers.list()?.into_iter().map(containers::Container::summary).collect())
+        let all = if rustix::process::geteuid().is_root() { remove::sweep(self)? } else { self.containers.list()? };
+        Ok(all.into_iter().map(containers::Container::summary).collect())
     }
 
     /// Removes a container.
     pub fn remove(&self, request: &Remove) -> Result<()> {
         remove::remove(self, request)?;
-        remove::sweep(self)
+        remove::sweep(self).map(drop)
     }
 
     /// Changes a container's limits, at once if it runs.

@@ -168,8 +168,9 @@ fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
 }
 
 /// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders.
-/// Cheap where there is nothing; called by the commands that list.
-pub(crate) fn sweep(engine: &Engine) -> Result<()> {
+/// Cheap where there is nothing; called by the commands that list, and gives them the containers that stay: each is
+/// read once.
+pub(crate) fn sweep(engine: &Engine) -> Result<Vec<Container>> {
     engine.names.sweep()?;
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
@@ -180,24 +181,34 @@ pub(crate) fn sweep(engine: &Engine) -> Result<()> {
             remove_dir(&dir)?;
         }
     }
+    let mut stay = Vec::new();
     for container in engine.containers.list()? {
-        // One whose monitor was killed while it started looks like one that was never started, and may have a cgroup.
-        if !matches!(container.state, State::Dead | State::Created) {
-            continue;
-        }
-        let _lock = match try_lock(&container.dir) {
-            Ok(Some(lock)) => lock,
-            // Taken by somebody else: then it is theirs.
-            Ok(None) => continue,
-            Err(error) if error.kind == Kind::NotFound => continue,
-            Err(error) => return Err(error),
-        };
-        clean_up(engine, &container)?;
-        if container.state == State::Dead && container.record.request.remove {
-            discard(&container.dir, &container.record, true)?.delete()?;
+        if tidy(engine, &container)? {
+            stay.push(container);
         }
     }
-    Ok(())
+    Ok(stay)
+}
+
+/// What a killed process left of one container; does the container stay?
+fn tidy(engine: &Engine, container: &Container) -> Result<bool> {
+    // One whose monitor was killed while it started looks like one that was never started, and may have a cgroup.
+    if !matches!(container.state, State::Dead | State::Created) {
+        return Ok(true);
+    }
+    let _lock = match try_lock(&container.dir) {
+        Ok(Some(lock)) => lock,
+        // Taken by somebody else: then it is theirs.
+        Ok(None) => return Ok(true),
+        Err(error) if error.kind == Kind::NotFound => return Ok(false),
+        Err(error) => return Err(error),
+    };
+    clean_up(engine, container)?;
+    let stays = !(container.state == State::Dead && container.record.request.remove);
+    if !stays {
+        discard(&container.dir, &container.record, true)?.delete()?;
+    }
+    Ok(stays)
 }
 
 /// The anonymous volumes of a container that is half removed. Who removed it began with them and ends with the record, so
