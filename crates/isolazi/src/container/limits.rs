@@ -1,7 +1,7 @@
 //! The flags of cgroups: `--memory`, `--cpus`, `--device-read-bps` …
 
 use super::number::{bytes, bytes_or_any, cpus, integer, small};
-use crate::args::{all, is_on, one, parsed, switch, text, value};
+use crate::args::{all, is_on, list, one, parsed, switch, text, value};
 use api::{DeviceRate, Limits};
 use clap::{Arg, ArgMatches};
 use error::{Error, Result};
@@ -27,23 +27,19 @@ pub(crate) fn changeable() -> Vec<Arg> {
 /// Those that are for life.
 pub(super) fn fixed() -> Vec<Arg> {
     vec![
-        rates("device-read-bps", "Limit how many bytes a second are read from a device (/dev/sda:1mb)"),
-        rates("device-read-iops", "Limit how many reads a second a device gets (/dev/sda:1000)"),
-        rates("device-write-bps", "Limit how many bytes a second are written to a device"),
-        rates("device-write-iops", "Limit how many writes a second a device gets"),
-        crate::args::list("device-cgroup-rule", "list", "Add a rule for devices ('c 1:3 rw')"),
+        list("device-read-bps", "list", "Limit how many bytes a second are read from a device (/dev/sda:1mb)"),
+        list("device-read-iops", "list", "Limit how many reads a second a device gets (/dev/sda:1000)"),
+        list("device-write-bps", "list", "Limit how many bytes a second are written to a device"),
+        list("device-write-iops", "list", "Limit how many writes a second a device gets"),
+        list("device-cgroup-rule", "list", "Add a rule for devices ('c 1:3 rw')"),
         parsed("memory-swappiness", "int", "How readily memory is swapped out, 0 to 100 (cgroup v1 only)", integer),
         switch("oom-kill-disable", "Wait for memory rather than be killed (cgroup v1 only)"),
     ]
 }
 
-fn rates(name: &'static str, help: &'static str) -> Arg {
-    crate::args::list(name, "list", help)
-}
-
 /// What the changeable flags say. A 0 is as if nothing had been said, but for the number of processes (as in Docker).
 pub(crate) fn changed(matches: &ArgMatches) -> Limits {
-    let list = |name: &str| one(matches, name).unwrap_or_default().to_owned();
+    let set = |name: &str| one(matches, name).unwrap_or_default().to_owned();
     let number = |name: &str| value::<i64>(matches, name).filter(|number| *number != 0);
     Limits {
         memory: number("memory"),
@@ -53,8 +49,8 @@ pub(crate) fn changed(matches: &ArgMatches) -> Limits {
         cpu_shares: number("cpu-shares"),
         cpu_period: number("cpu-period"),
         cpu_quota: number("cpu-quota"),
-        cpuset_cpus: list("cpuset-cpus"),
-        cpuset_mems: list("cpuset-mems"),
+        cpuset_cpus: set("cpuset-cpus"),
+        cpuset_mems: set("cpuset-mems"),
         pids: value(matches, "pids-limit"),
         blkio_weight: value(matches, "blkio-weight").filter(|weight| *weight != 0),
         ..Limits::default()

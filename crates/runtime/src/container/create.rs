@@ -84,7 +84,11 @@ impl Runtime {
         let tree = tree::is_needed(&spec).then(|| self.root.join(what.id).join(file::TREE));
         let setting = Setting {
             rootfs: Some(&rootfs),
-            cgroups: &cgroups.as_ref().map_or_else(Vec::new, |plan| plan.paths().places),
+            // A scope is not there yet when mounts are prepared; what is shown of it is its namespace, or the whole tree.
+            cgroups: &cgroups
+                .as_ref()
+                .filter(|plan| plan.scope.is_none())
+                .map_or_else(Vec::new, |plan| plan.paths().places),
             pivot: !what.no_pivot,
             new_keyring: !what.no_new_keyring,
             kept_fds: what.preserve_fds,
