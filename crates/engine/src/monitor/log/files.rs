@@ -11,7 +11,7 @@ use super::Stream;
 use crate::entry::{self, Clock};
 use crate::record::file;
 use api::LogLimits;
-use error::{Error, Result, ResultExt};
+use error::Error;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
@@ -95,25 +95,33 @@ impl Files {
     /// Writes what was added.
     pub(super) fn write(&mut self) {
         if !self.pending.is_empty()
-            && let Err(error) = self.try_write()
+            && let Err(cause) = self.try_write()
         {
-            self.failed.get_or_insert(error);
+            self.complain("write", cause);
         }
         self.pending.clear();
+    }
+
+    /// The first failure is the one to tell.
+    fn complain(&mut self, what: &str, cause: io::Error) {
+        let words = || Error::from(cause).context(format!("can't {what} the log `{}`", self.path.display()));
+        self.failed.get_or_insert_with(words);
     }
 
     fn is_full(&self) -> bool {
         self.limits.max_bytes.is_some_and(|max| self.size + self.pending.len() as u64 >= max)
     }
 
-    fn try_write(&mut self) -> Result<()> {
-        if self.limits.max_bytes.is_some_and(|max| self.size >= max)
-            && let Err(error) = self.rotate().context(|| format!("can't rotate the log `{}`", self.path.display()))
-        {
-            // Better a file that is too long than entries that are lost.
-            self.failed.get_or_insert(error);
+    fn try_write(&mut self) -> io::Result<()> {
+        self.open()?;
+        if self.limits.max_bytes.is_some_and(|max| self.size >= max) {
+            if let Err(cause) = self.rotate() {
+                // Better a file that is too long than entries that are lost.
+                self.complain("rotate", cause);
+            }
+            self.open()?;
         }
-        self.append().context(|| format!("can't write the log `{}`", self.path.display()))
+        self.append()
     }
 
     /// The file gets the next older name, and so do those before it; the oldest goes.
@@ -140,15 +148,17 @@ impl Files {
         Ok(())
     }
 
+    /// Opens the file unless it is open; an earlier run may have begun it.
+    fn open(&mut self) -> io::Result<()> {
+        if self.file.is_none() {
+            let (file, size) = open(&self.path)?;
+            (self.file, self.size) = (Some(file), size);
+        }
+        Ok(())
+    }
+
     fn append(&mut self) -> io::Result<()> {
-        let file = match &mut self.file {
-            Some(file) => file,
-            none => {
-                let (file, size) = open(&self.path)?;
-                self.size = size;
-                none.insert(file)
-            }
-        };
+        let Some(file) = &mut self.file else { return Ok(()) };
         let mut written = 0;
         while written < self.pending.len() {
             match file.write(&self.pending[written..]) {
@@ -222,6 +232,20 @@ mod tests {
             assert_eq!(seen, expected, "{max_files} files");
             assert_eq!(std::fs::read_dir(&*scratch).unwrap().count(), expected.len());
         }
+    }
+
+    #[test]
+    fn a_file_that_an_earlier_run_filled_is_rotated_by_the_next() {
+        let scratch = Folder::new();
+        for run in 0..5 {
+            let mut files = Files::new(&scratch, LogLimits { max_bytes: Some(1), max_files: 3 }, None);
+            let end = files.end(Stream::Stdout);
+            files.add(format!("{run}").as_bytes(), &end);
+            files.write();
+        }
+        let path = scratch.join(file::LOG);
+        let files = [path.clone(), file::rotated(&path, 1), file::rotated(&path, 2)];
+        assert_eq!(files.map(|path| said(&path)), ["4", "3", "2"]);
     }
 
     #[test]
