@@ -188,10 +188,10 @@ fn images_that_break_a_promise() {
             "can't unpack layer `…`: its content is `sha256:…`, not `sha256:…`\nHint: the image's layer and configuration do not belong together; ask who published it",
         ),
         ("fewdiffids", "can't pull REFERENCE: it has 1 layers but 0 diff IDs"),
-        ("notgzip", "can't unpack layer `…`: the layer is not a valid tar archive: "),
+        ("notgzip", "can't unpack layer `…`: the archive is not a valid tar archive: "),
         ("truncated", "can't unpack layer `…`: "),
-        ("nottar", "can't unpack layer `…`: the layer is not a valid tar archive: "),
-        ("escape", "can't unpack layer `…`: invalid name `../escaped` in the layer: it leads out of the layer"),
+        ("nottar", "can't unpack layer `…`: the archive is not a valid tar archive: "),
+        ("escape", "can't unpack layer `…`: invalid name `../escaped` in the archive: it leads out of the archive"),
     ] {
         let isolazi = Isolazi::new();
         let name = reference(&format!("broken:{tag}"));

@@ -55,7 +55,7 @@ impl<'a> Archive<'a> {
                     // The parser's wish may be met already (it looks for a line's end): then it gets the next piece.
                     let bytes = bytes.max(self.piece.len() - self.done + 1);
                     if bytes > HEADER_BYTES {
-                        return Err(Error::invalid("the headers of an entry in the layer are too large"));
+                        return Err(Error::invalid("the headers of an entry in the archive are too large"));
                     }
                     if !self.gather(bytes)? {
                         // One block of zeros, or none, is a poor end mark that all readers accept.
@@ -73,7 +73,7 @@ impl<'a> Archive<'a> {
         let event = self
             .parser
             .parse(input)
-            .map_err(|cause| Error::invalid(format!("the layer is not a valid tar archive: {cause}")))?;
+            .map_err(|cause| Error::invalid(format!("the archive is not a valid tar archive: {cause}")))?;
         let (consumed, parsed, sparse) = match event {
             ParseEvent::NeedData { min_bytes } => return Ok(Found::More(min_bytes)),
             ParseEvent::End { .. } => return Ok(Found::End),
@@ -159,5 +159,5 @@ impl<'a> Archive<'a> {
 }
 
 fn truncated() -> Error {
-    Error::invalid("the layer is truncated")
+    Error::invalid("the archive is truncated")
 }

@@ -55,7 +55,7 @@ pub(crate) struct RawSparse {
 pub(crate) fn settle(parsed: &ParsedEntry, sparse: Option<RawSparse>) -> Result<(Entry, u64)> {
     let records = pax::records(parsed.pax.unwrap_or_default())?;
     let header = parsed.header.as_ustar();
-    let wrong = |what: &str| Error::invalid(format!("invalid {what} of `{}` in the layer", shown(&parsed.path)));
+    let wrong = |what: &str| Error::invalid(format!("invalid {what} of `{}` in the archive", shown(&parsed.path)));
 
     let mut size = pax::field(&header.size).and_then(|size| u64::try_from(size).ok()).ok_or_else(|| wrong("size"))?;
     let mut uid = pax::field(&header.uid).and_then(|id| u32::try_from(id).ok());
@@ -92,7 +92,7 @@ pub(crate) fn settle(parsed: &ParsedEntry, sparse: Option<RawSparse>) -> Result<
 }
 
 fn kind(parsed: &ParsedEntry, size: u64, sparse: Option<RawSparse>) -> Result<Kind> {
-    let wrong = |why: &str| Error::invalid(format!("invalid entry `{}` in the layer: {why}", shown(&parsed.path)));
+    let wrong = |why: &str| Error::invalid(format!("invalid entry `{}` in the archive: {why}", shown(&parsed.path)));
     let target = || match parsed.link_target.as_deref() {
         None | Some([]) => Err(wrong("a link without a target")),
         Some(target) if target.len() > PATH_BYTES => Err(wrong("the target is too long")),

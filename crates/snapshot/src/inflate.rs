@@ -3,8 +3,6 @@
 
 use crate::limits::{Limits, ZSTD_WINDOW_LOG};
 use error::{Error, Result, ResultExt};
-use oci::Digest;
-use oci::digest::Hasher;
 use std::io::{self, BufReader, Read};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 
@@ -53,7 +51,7 @@ impl Pieces {
             Ok(Piece::Bytes(piece)) => Ok(Some(piece)),
             Ok(Piece::End) => Ok(None),
             // The writing end knows why; its error is the one reported.
-            Err(_) => Err(Error::invalid("the layer ended early")),
+            Err(_) => Err(Error::invalid("the archive ended early")),
         }
     }
 
@@ -70,34 +68,34 @@ impl Pieces {
     }
 }
 
-/// Inflates all of `content` into `feed`; returns the digest of what came out.
+/// Inflates all of `content` into `feed`; `seen` sees what comes out.
 ///
-/// When the reading end has gone it stops, and the digest is of no use: the other side's error is the one to report.
+/// When the reading end has gone it stops, and what was seen is of no use: the other side's error is the one to report.
 pub(crate) fn inflate(
     content: &mut dyn Read,
     feed: &Feed,
     limits: &Limits,
     on_progress: &dyn Fn(u64),
-) -> Result<Digest> {
+    seen: &mut dyn FnMut(&[u8]),
+) -> Result<()> {
     let mut counted = Counted { content, bytes: 0, on_progress };
     let mut start = [0; 4];
-    let length = fill(&mut counted, &mut start).context(|| "can't read the layer")?;
+    let length = fill(&mut counted, &mut start).context(|| "can't read the archive")?;
     let magic = start;
     let mut blob = BufReader::with_capacity(INPUT_BYTES, start[..length].chain(counted));
     if magic.starts_with(&GZIP) {
         let mut tar = flate2::bufread::MultiGzDecoder::new(blob);
-        return pump(&mut tar, feed, limits).map_err(|error| error.context("can't inflate the layer (gzip)"));
+        return pump(&mut tar, feed, limits, seen).map_err(|error| error.context("can't inflate the archive (gzip)"));
     }
     if magic == ZSTD || ((0x50..=0x5f).contains(&magic[0]) && magic[1..] == ZSTD_SKIPPABLE) {
         let mut tar = zstd::stream::read::Decoder::with_buffer(blob).context(|| "can't start zstd")?;
         tar.window_log_max(ZSTD_WINDOW_LOG).context(|| "can't limit zstd")?;
-        return pump(&mut tar, feed, limits).map_err(|error| error.context("can't inflate the layer (zstd)"));
+        return pump(&mut tar, feed, limits, seen).map_err(|error| error.context("can't inflate the archive (zstd)"));
     }
-    pump(&mut blob, feed, limits).map_err(|error| error.context("can't read the layer"))
+    pump(&mut blob, feed, limits, seen).map_err(|error| error.context("can't read the archive"))
 }
 
-fn pump(tar: &mut dyn Read, feed: &Feed, limits: &Limits) -> Result<Digest> {
-    let mut hash = Hasher::new();
+fn pump(tar: &mut dyn Read, feed: &Feed, limits: &Limits, seen: &mut dyn FnMut(&[u8])) -> Result<()> {
     let mut total = 0u64;
     loop {
         let mut piece = feed.empty.try_recv().unwrap_or_else(|_| Vec::with_capacity(PIECE_BYTES));
@@ -106,13 +104,13 @@ fn pump(tar: &mut dyn Read, feed: &Feed, limits: &Limits) -> Result<Digest> {
         piece.truncate(length);
         total += length as u64;
         if total > limits.bytes {
-            return Err(Error::invalid(format!("the layer is larger than {} bytes", limits.bytes)));
+            return Err(Error::invalid(format!("the archive is larger than {} bytes", limits.bytes)));
         }
-        hash.update(&piece);
+        seen(&piece);
         let last = length == 0;
         let sent = feed.full.send(if last { Piece::End } else { Piece::Bytes(piece) });
         if last || sent.is_err() {
-            return Ok(hash.finish());
+            return Ok(());
         }
     }
 }

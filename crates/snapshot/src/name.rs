@@ -7,13 +7,13 @@ use crate::limits::PATH_BYTES;
 use error::{Error, Result};
 
 /// Prefix of a whiteout: `.wh.x` says that `x` of the lower layers is gone (OCI image-spec, layer.md).
-const WHITEOUT: &[u8] = b".wh.";
+pub(crate) const WHITEOUT: &[u8] = b".wh.";
 
 /// Prefix of AUFS's own files in old layers, which mean nothing elsewhere.
 const AUFS: &[u8] = b".wh..wh.";
 
 /// Says that nothing of this folder in lower layers is to be seen.
-const OPAQUE: &[u8] = b".wh..wh..opq";
+pub(crate) const OPAQUE: &[u8] = b".wh..wh..opq";
 
 /// Folders in folders: no image comes near, and each costs a descriptor to whoever walks the tree.
 const DEPTH: usize = 512;
@@ -64,7 +64,7 @@ pub(crate) fn clean(raw: &[u8]) -> Result<Vec<u8>> {
         match name {
             b"" | b"." => {}
             b".." => {
-                names.pop().ok_or_else(|| invalid(raw, "it leads out of the layer"))?;
+                names.pop().ok_or_else(|| invalid(raw, "it leads out of the archive"))?;
             }
             name => names.push(name),
         }
@@ -96,7 +96,7 @@ pub(crate) fn shown(path: &[u8]) -> String {
 }
 
 fn invalid(raw: &[u8], why: &str) -> Error {
-    Error::invalid(format!("invalid name `{}` in the layer: {why}", shown(raw)))
+    Error::invalid(format!("invalid name `{}` in the archive: {why}", shown(raw)))
 }
 
 #[cfg(test)]

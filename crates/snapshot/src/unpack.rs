@@ -12,6 +12,7 @@ use crate::store::{FACTS, FS, Facts, Store};
 use crate::tree::Tree;
 use error::{Error, Result, ResultExt};
 use oci::Digest;
+use oci::digest::Hasher;
 use rustix::fs::{Gid, Mode, OFlags, Uid};
 use rustix::io::Errno;
 use std::io::{self, Read, Write};
@@ -67,18 +68,20 @@ fn fill(
 ) -> Result<Unpacked> {
     let root = make_root(building.dir()).context(|| "can't make the layer's root")?;
     let (feed, pieces) = inflate::channel();
+    let mut hash = Hasher::new();
     let (inflated, placed) = std::thread::scope(|scope| {
         let thread = std::thread::Builder::new().name("unpack".into());
         let placing = thread.spawn_scoped(scope, move || place_all(root, flavour, &pieces, limits.entries));
         let placing = placing.context(|| "can't start a thread")?;
-        let inflated = inflate::inflate(content, &feed, limits, on_progress);
+        let inflated = inflate::inflate(content, &feed, limits, on_progress, &mut |piece| hash.update(piece));
         drop(feed); // an inflater that failed ends the other side too
         let placed = placing.join().unwrap_or_else(|_| Err(Error::new(error::Kind::Internal, "unpacking panicked")));
         Ok::<_, Error>((inflated, placed))
     })?;
     // A broken blob ends both: its own error is the cause.
-    let digest = inflated?;
+    inflated?;
     let placed = placed?;
+    let digest = hash.finish();
     if digest != *diff_id {
         return Err(Error::invalid(format!("its content is `{digest}`, not `{diff_id}`"))
             .hint("the image's layer and configuration do not belong together; ask who published it"));
@@ -110,7 +113,7 @@ fn place_all(root: OwnedFd, flavour: Flavour, pieces: &Pieces, most: u64) -> Res
     while let Some(entry) = archive.next()? {
         entries += 1;
         if entries > most {
-            return Err(Error::invalid(format!("the layer has more than {most} entries")));
+            return Err(Error::invalid(format!("the archive has more than {most} entries")));
         }
         placer.place(&entry, &mut archive)?;
     }

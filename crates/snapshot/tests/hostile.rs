@@ -38,13 +38,16 @@ fn what_cannot_be_meant_well_is_refused_with_a_reason() {
     let mut overflow = file("f", "").header(USTAR);
     overflow[124..136].copy_from_slice(b"\x80\0\0\x01\0\0\0\0\0\0\0\0");
     let cases: Vec<(Vec<u8>, &str)> = vec![
-        (tar(&[file("../f", "")]), "invalid name `../f` in the layer: it leads out of the layer"),
-        (tar(&[file("a/../../f", "")]), "invalid name `a/../../f` in the layer: it leads out of the layer"),
-        (tar(&[file("/..", "")]), "invalid name `/..` in the layer: it leads out of the layer"),
-        (tar(&[file("x", "").pax("path", "a\0b")]), "invalid name `a\\u{0}b` in the layer: it holds a zero byte"),
-        (tar(&[file("../\x1b[2J\n", "")]), "invalid name `../\\u{1b}[2J\\n` in the layer: it leads out of the layer"),
-        (tar(&[file(".wh...", "")]), "invalid name `.wh...` in the layer: a whiteout of nothing"),
-        (tar(&[file("../.wh.x", "")]), "invalid name `../.wh.x` in the layer: it leads out of the layer"),
+        (tar(&[file("../f", "")]), "invalid name `../f` in the archive: it leads out of the archive"),
+        (tar(&[file("a/../../f", "")]), "invalid name `a/../../f` in the archive: it leads out of the archive"),
+        (tar(&[file("/..", "")]), "invalid name `/..` in the archive: it leads out of the archive"),
+        (tar(&[file("x", "").pax("path", "a\0b")]), "invalid name `a\\u{0}b` in the archive: it holds a zero byte"),
+        (
+            tar(&[file("../\x1b[2J\n", "")]),
+            "invalid name `../\\u{1b}[2J\\n` in the archive: it leads out of the archive",
+        ),
+        (tar(&[file(".wh...", "")]), "invalid name `.wh...` in the archive: a whiteout of nothing"),
+        (tar(&[file("../.wh.x", "")]), "invalid name `../.wh.x` in the archive: it leads out of the archive"),
         (tar(&[file(&b"x"[..], "").pax("path", deep.as_bytes())]), "deeper than 512 folders"),
         (tar(&[file("x", "").pax("path", long.as_bytes()).pax("comment", "")]), "longer than 4095 bytes|deeper"),
         (
@@ -53,7 +56,7 @@ fn what_cannot_be_meant_well_is_refused_with_a_reason() {
         ),
         (
             tar(&[hardlink("h", "../../etc/passwd")]),
-            "can't unpack `h`: invalid name `../../etc/passwd` in the layer: it leads out of the layer",
+            "can't unpack `h`: invalid name `../../etc/passwd` in the archive: it leads out of the archive",
         ),
         (
             tar(&[hardlink("h", "/etc/passwd")]),
@@ -68,8 +71,8 @@ fn what_cannot_be_meant_well_is_refused_with_a_reason() {
             tar(&[file(".wh.w", ""), hardlink("h", "w")]),
             "can't unpack `h`: it is a hard link to `w`, which this layer does not have",
         ),
-        (tar(&[hardlink("h", "")]), "invalid entry `h` in the layer: a link without a target"),
-        (tar(&[symlink("s", "")]), "invalid entry `s` in the layer: a link without a target"),
+        (tar(&[hardlink("h", "")]), "invalid entry `h` in the archive: a link without a target"),
+        (tar(&[symlink("s", "")]), "invalid entry `s` in the archive: a link without a target"),
         (
             tar(&[symlink("a", "b"), symlink("b", "a"), file("a/x", "")]),
             "can't unpack `a/x`: too many symbolic links in `a`",
@@ -77,41 +80,41 @@ fn what_cannot_be_meant_well_is_refused_with_a_reason() {
         (tar(&wide.collect::<Vec<_>>()), "can't unpack `l0/x`: too many symbolic links in `l0`"),
         (tar(&[file("f", ""), file("f/g", "")]), "can't unpack `f/g`: `f` in the layer is not a folder"),
         (tar(&[file("./", "")]), "can't unpack `./`: the layer's root must be a folder"),
-        (tar(&[entry(b'3', "d").device(1 << 12, 0)]), "invalid entry `d` in the layer: no such device number"),
-        (tar(&[entry(b'Z', "z")]), "invalid entry `z` in the layer: unknown type `Z`"),
-        (tar(&[file("f", "").owner(1 << 32, 0)]), "invalid owner of `f` in the layer"),
-        (tar(&[file("f", "").pax("uid", "4294967295")]), "invalid owner of `f` in the layer"),
-        (tar(&[file("f", "").pax("gid", "0x1")]), "invalid group of `f` in the layer"),
-        (tar(&[file("f", "abc").pax("size", "+3")]), "invalid size of `f` in the layer"),
-        (tar(&[file("f", "").pax("mtime", "never")]), "invalid time of `f` in the layer"),
-        (tar(&[file("f", "").pax("LIBARCHIVE.xattr.user.x", "*")]), "invalid extended attribute of `f` in the layer"),
-        ([sealed(overflow).to_vec(), vec![0; 1024]].concat(), "invalid size of `f` in the layer"),
-        (bad_sum, "the layer is not a valid tar archive: "),
-        (b"this is no archive at all".repeat(50), "the layer is not a valid tar archive: "),
-        (b"short".to_vec(), "the layer is truncated"),
-        (open_tar(&[file("f", vec![1; 1000])])[..1024].to_vec(), "can't unpack `f`: the layer is truncated"),
-        (tar(&[file("f", "").size(u64::from(u32::MAX))]), "can't unpack `f`: the layer is truncated"),
+        (tar(&[entry(b'3', "d").device(1 << 12, 0)]), "invalid entry `d` in the archive: no such device number"),
+        (tar(&[entry(b'Z', "z")]), "invalid entry `z` in the archive: unknown type `Z`"),
+        (tar(&[file("f", "").owner(1 << 32, 0)]), "invalid owner of `f` in the archive"),
+        (tar(&[file("f", "").pax("uid", "4294967295")]), "invalid owner of `f` in the archive"),
+        (tar(&[file("f", "").pax("gid", "0x1")]), "invalid group of `f` in the archive"),
+        (tar(&[file("f", "abc").pax("size", "+3")]), "invalid size of `f` in the archive"),
+        (tar(&[file("f", "").pax("mtime", "never")]), "invalid time of `f` in the archive"),
+        (tar(&[file("f", "").pax("LIBARCHIVE.xattr.user.x", "*")]), "invalid extended attribute of `f` in the archive"),
+        ([sealed(overflow).to_vec(), vec![0; 1024]].concat(), "invalid size of `f` in the archive"),
+        (bad_sum, "the archive is not a valid tar archive: "),
+        (b"this is no archive at all".repeat(50), "the archive is not a valid tar archive: "),
+        (b"short".to_vec(), "the archive is truncated"),
+        (open_tar(&[file("f", vec![1; 1000])])[..1024].to_vec(), "can't unpack `f`: the archive is truncated"),
+        (tar(&[file("f", "").size(u64::from(u32::MAX))]), "can't unpack `f`: the archive is truncated"),
         (
             tar(&[file("f", "abc").pax("GNU.sparse.size", "9").pax("GNU.sparse.map", "0,2,1,1")]),
-            "invalid entry `f` in the layer: the sparse map is out of order",
+            "invalid entry `f` in the archive: the sparse map is out of order",
         ),
         (
             tar(&[file("f", "abc").pax("GNU.sparse.size", "2").pax("GNU.sparse.map", "0,3")]),
-            "invalid entry `f` in the layer: the sparse map is larger than the file",
+            "invalid entry `f` in the archive: the sparse map is larger than the file",
         ),
         (
             tar(&[file("f", "abc").pax("GNU.sparse.size", "9").pax("GNU.sparse.map", "0,2")]),
-            "invalid entry `f` in the layer: the sparse map does not match the content",
+            "invalid entry `f` in the archive: the sparse map does not match the content",
         ),
         (
             tar(&[file("f", "")
                 .pax("GNU.sparse.size", "18446744073709551615")
                 .pax("GNU.sparse.map", "18446744073709551615,0")]),
-            "invalid entry `f` in the layer: the sparse map is larger than the file",
+            "invalid entry `f` in the archive: the sparse map is larger than the file",
         ),
         (
             tar(&[file("f", "").pax("comment", vec![b'x'; 2 << 20])]),
-            "the layer is not a valid tar archive: metadata exceeds limit",
+            "the archive is not a valid tar archive: metadata exceeds limit",
         ),
     ];
     for (bytes, reason) in cases {
@@ -174,11 +177,11 @@ fn limits_stop_bombs() {
     let folder = Folder::new();
     let limits = Limits { bytes: 1 << 20, ..Limits::default() };
     let text = refused_in(&folder, &folder.store(), &diff_id(&bytes), &bomb, &limits);
-    assert_eq!(text, "can't inflate the layer (zstd): the layer is larger than 1048576 bytes");
+    assert_eq!(text, "can't inflate the archive (zstd): the archive is larger than 1048576 bytes");
 
     let many: Vec<_> = (0..11).map(|n| file(n.to_string(), "")).collect();
     let text = refused(&tar(&many), &Limits { entries: 10, ..Limits::default() });
-    assert_eq!(text, "the layer has more than 10 entries");
+    assert_eq!(text, "the archive has more than 10 entries");
 }
 
 #[test]
@@ -196,11 +199,11 @@ fn broken_blobs_and_wrong_digests_leave_nothing() {
         blob
     };
     for (blob, reason) in [
-        (gzip[..gzip.len() / 2].to_vec(), "can't inflate the layer (gzip): "),
+        (gzip[..gzip.len() / 2].to_vec(), "can't inflate the archive (gzip): "),
         (flipped(&gzip), ""),
-        (zstd[..zstd.len() / 2].to_vec(), "can't inflate the layer (zstd): "),
+        (zstd[..zstd.len() / 2].to_vec(), "can't inflate the archive (zstd): "),
         (flipped(&zstd), ""),
-        ([&gzip[..], b"rubbish"].concat(), "can't inflate the layer (gzip): "),
+        ([&gzip[..], b"rubbish"].concat(), "can't inflate the archive (gzip): "),
         (tar(&[file("other", "")]), "its content is `sha256:"),
         (Vec::new(), "its content is `sha256:e3b0c442"),
     ] {
