@@ -1,4 +1,5 @@
-//! Blobs become root file systems: one folder per layer, named by diff ID, stacked by overlayfs.
+//! Blobs become root file systems: one folder per layer, named by diff ID, stacked by overlayfs. And the way back: what
+//! a container changed ([`changes`]), trees that become archives ([`Packer`]), archives that become files ([`receive()`]).
 //!
 //! Knows no registries and no containers. Layers are unpacked independently of each other, in parallel if the caller
 //! likes; what a layer leaves open about its parents' folders is settled when layers are stacked ([`Store::chain`]).
@@ -21,14 +22,17 @@ mod archive;
 mod attributes;
 mod building;
 mod chain;
+mod changes;
 mod entry;
 mod flavour;
 mod inflate;
 mod limits;
 mod merge;
 mod name;
+mod pack;
 mod pax;
 mod place;
+mod receive;
 mod root;
 mod store;
 mod tree;
@@ -36,8 +40,11 @@ mod unpack;
 
 pub use attributes::Skipped;
 pub use chain::Chain;
+pub use changes::{Change, changes, stubs};
 pub use flavour::Flavour;
 pub use limits::Limits;
-pub use root::{Upper, mount};
+pub use pack::{Packed, Packer};
+pub use receive::{Ground, Owners, Received, receive};
+pub use root::{Upper, mount, view};
 pub use store::Store;
 pub use unpack::Unpacked;

@@ -53,8 +53,7 @@ impl Layer {
     }
 
     fn is_opaque(&self, folder: BorrowedFd) -> bool {
-        let mut value = [0; 1];
-        matches!(rustix::fs::fgetxattr(folder, self.flavour.opaque(), &mut value), Ok(1)) && value == *b"y"
+        is_opaque(folder, self.flavour)
     }
 
     /// The folder at a path, and whether layers below can be seen there.
@@ -73,6 +72,12 @@ impl Layer {
         }
         Ok((Some(Found { fd: here, described: !self.implies(path) }), transparent))
     }
+}
+
+/// Does this folder hide what lower layers have in it?
+pub(crate) fn is_opaque(folder: BorrowedFd, flavour: Flavour) -> bool {
+    let mut value = [0; 1];
+    matches!(rustix::fs::fgetxattr(folder, flavour.opaque(), &mut value), Ok(1)) && value == *b"y"
 }
 
 /// Folders, by path, whose metadata must be said again above all layers, with the folder that has it.

@@ -226,7 +226,7 @@ fn open_folder(parent: &Folder, name: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Writes the rest of the entry's content, or one piece of a sparse file to its place.
-fn copy(archive: &mut Archive, file: &OwnedFd, piece: Option<SparseEntry>) -> Result<()> {
+pub(crate) fn copy(archive: &mut Archive, file: &OwnedFd, piece: Option<SparseEntry>) -> Result<()> {
     let mut left = piece.map_or(u64::MAX, |piece| piece.length);
     let mut offset = piece.map_or(0, |piece| piece.offset);
     while left > 0 {

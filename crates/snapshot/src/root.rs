@@ -81,3 +81,16 @@ pub fn mount(
         attributes,
     })
 }
+
+/// What a container's root looks like, to be read only: the same layers with the upper folder as the topmost of them.
+/// Nothing of it is changed, and it may be mounted elsewhere at the same time.
+pub fn view(chain: &Chain, upper: &Upper, flavour: Flavour) -> Result<OwnedFd> {
+    let lower: Vec<PathBuf> = std::iter::once(&upper.dir).chain(&chain.lower).cloned().collect();
+    sys::overlay::mount(&sys::overlay::Overlay {
+        lower: &lower,
+        upper: None,
+        volatile: false,
+        userxattr: flavour == Flavour::UserNamespace,
+        attributes: MountAttrFlags::MOUNT_ATTR_RDONLY | MountAttrFlags::MOUNT_ATTR_NODEV,
+    })
+}

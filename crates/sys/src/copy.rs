@@ -40,6 +40,12 @@ pub fn folder_metadata(source: BorrowedFd<'_>, target: BorrowedFd<'_>) -> io::Re
     metadata(source, target, c".", &stat)
 }
 
+/// Does an attribute of this name belong to the content?
+pub fn is_content(name: &[u8]) -> bool {
+    XATTR_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        && !XATTR_NOT.iter().any(|prefix| name.starts_with(prefix))
+}
+
 /// The names in a folder, without `.` and `..`.
 pub fn names(folder: BorrowedFd<'_>) -> io::Result<Vec<CString>> {
     let mut names = Vec::new();
@@ -175,9 +181,7 @@ fn xattrs(from: &CStr, to: &CStr) -> io::Result<()> {
     let (mut list, mut value) = (vec![0; MAX_XATTR_BYTES], vec![0; MAX_XATTR_BYTES]);
     let length = rustix::fs::llistxattr(from, &mut list[..])?;
     for name in list[..length].split(|byte| *byte == 0) {
-        let is_content = XATTR_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-            && !XATTR_NOT.iter().any(|prefix| name.starts_with(prefix));
-        if !is_content {
+        if !is_content(name) {
             continue;
         }
         let name = CString::new(name)?;
