@@ -6,6 +6,7 @@
 pub mod attach;
 mod containers;
 mod events;
+mod files;
 mod health;
 mod images;
 pub mod inspect;
@@ -17,6 +18,7 @@ mod wish;
 
 pub use containers::*;
 pub use events::*;
+pub use files::*;
 pub use health::*;
 pub use images::*;
 pub use limits::*;

@@ -43,6 +43,8 @@ pub enum Wish {
     Resume,
     /// One more process in the container.
     Exec(Box<Exec>),
+    /// The payload's `/` as a descriptor, which comes with the answer.
+    Root,
 }
 
 /// Which streams a client takes part in.
@@ -138,6 +140,7 @@ mod tests {
             Wish::Stop(Stop { signal: Some(2), timeout_s: Some(-1), grace: Grace::Always }),
             Wish::Signal(9),
             Wish::Wait,
+            Wish::Root,
             Wish::Exec(Box::new(Exec { command: vec!["true".into()], ..Exec::default() })),
         ] {
             assert_eq!(Wish::from_json(&wish.to_json()).unwrap(), wish);

@@ -1,5 +1,6 @@
 //! Images: pulled and unpacked in one go, listed, removed.
 
+use crate::files::is_nameless;
 use crate::{Engine, Options, events};
 use api::{ImageSummary, LayerStep, Pull, PullEvent, Pulled, Removed};
 use error::{Error, Kind, Result, ResultExt};
@@ -13,6 +14,9 @@ use std::sync::atomic::AtomicBool;
 
 /// Folders with a folder of certificates for each registry, as Docker and podman have them.
 const CERTS_DIRS: [&str; 2] = ["/etc/containers/certs.d", "/etc/docker/certs.d"];
+
+/// Docker's word for the repository of an image without a name.
+const NONE: &str = "<none>";
 
 impl Engine {
     /// Fetches an image and unpacks its layers while they arrive. `cancel` ends it soon; what came is kept.
@@ -74,7 +78,7 @@ impl Engine {
         let image = &entry.image;
         let size = self.size_of(image)?;
         Ok(ImageSummary {
-            repository: entry.reference.familiar_name(),
+            repository: if is_nameless(&entry.reference) { NONE.to_owned() } else { entry.reference.familiar_name() },
             tag: entry.reference.tag().unwrap_or_default().to_owned(),
             digest: entry.digest,
             id: image.id,

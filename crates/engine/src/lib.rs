@@ -12,6 +12,7 @@ mod devices;
 mod entry;
 mod etc;
 mod events;
+mod files;
 mod health;
 mod hello;
 mod images;

@@ -32,7 +32,7 @@ pub(crate) fn start_again(engine: &Engine, id: &str) -> Result<Option<Session>> 
 }
 
 /// The lock of a container that does not run.
-fn lock(engine: &Engine, id: &str) -> Result<Option<(File, Container)>> {
+pub(crate) fn lock(engine: &Engine, id: &str) -> Result<Option<(File, Container)>> {
     let deadline = Instant::now() + LOCK_WAIT;
     loop {
         let missing = || Error::not_found(format!("No such container: {id}"));

@@ -95,6 +95,29 @@ pub(crate) fn answer(socket: &OwnedFd, limit: Option<Duration>, note: &mut dyn F
     }
 }
 
+/// Listens for a descriptor, at most so long; `None` when the payload has ended.
+///
+/// # Errors
+/// What the monitor says; `Unavailable` when it says nothing in time.
+pub(crate) fn descriptor(socket: &OwnedFd, limit: Duration) -> Result<Option<OwnedFd>> {
+    let deadline = Some(Instant::now() + limit);
+    let mut buffer = vec![0; MAX_CHUNK_BYTES + 1];
+    loop {
+        wait(socket, deadline)?;
+        let (length, descriptor) = match sys::socket::receive(socket, &mut buffer, RecvFlags::DONTWAIT) {
+            Err(Errno::AGAIN | Errno::CONNRESET) => continue,
+            Ok((0, _)) => return Ok(None),
+            other => other.map_err(std::io::Error::from).context(|| "can't hear the container's monitor")?,
+        };
+        match FromMonitor::decode(&buffer[..length])? {
+            FromMonitor::Done => return Ok(descriptor),
+            FromMonitor::Failed(error) if error.kind == Kind::Conflict => return Ok(None),
+            FromMonitor::Failed(error) => return Err(error),
+            _ => {}
+        }
+    }
+}
+
 fn wait(socket: &OwnedFd, deadline: Option<Instant>) -> Result<()> {
     let mut fds = [PollFd::new(socket, PollFlags::IN)];
     loop {

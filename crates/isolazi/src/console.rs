@@ -115,6 +115,19 @@ impl Console {
     }
 }
 
+/// A result that somebody else writes. Its end is the console's: until then a failure to write only stops the writer.
+impl std::io::Write for Console {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.out(bytes);
+        if self.is_broken() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(bytes.len()) }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Self::flush(self);
+        if self.is_broken() { Err(std::io::ErrorKind::BrokenPipe.into()) } else { Ok(()) }
+    }
+}
+
 /// The lines that report an error.
 pub(crate) fn describe(error: &Error) -> String {
     let mut text = format!("Error: {error}\n");

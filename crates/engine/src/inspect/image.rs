@@ -12,7 +12,8 @@ impl Engine {
         let Some(image) = self.images.lookup(wanted, None)? else { return Ok(None) };
         let entries: Vec<_> = self.images.list()?.into_iter().filter(|entry| entry.image.id == image.id).collect();
         let tagged = entries.iter().filter(|entry| entry.reference.tag().is_some());
-        let digests = entries.iter().map(|entry| format!("{}@{}", entry.reference.familiar_name(), entry.digest));
+        let named = entries.iter().filter(|entry| !crate::files::is_nameless(&entry.reference));
+        let digests = named.map(|entry| format!("{}@{}", entry.reference.familiar_name(), entry.digest));
         let mut repo_digests: Vec<String> = digests.collect();
         repo_digests.sort();
         repo_digests.dedup();

@@ -107,7 +107,15 @@ impl Client {
         self.role = Role::Leaving;
     }
 
-    /// The same, before its kind and body are a word.
+    /// Says that it is done and hands over a file; nobody whose connection is that young has a full socket.
+    pub(super) fn give_last(&mut self, file: &OwnedFd) {
+        let (kind, _) = FromMonitor::Done.encode();
+        let sent = sys::socket::send(&self.socket, &[IoSlice::new(&[kind])], Some(file.as_fd()), SendFlags::DONTWAIT);
+        self.gone |= sent.is_err();
+        self.role = Role::Leaving;
+    }
+
+    /// Says a word that is its kind and body already.
     pub(super) fn send(&mut self, kind: u8, body: &[u8]) {
         if self.gone {
             return;

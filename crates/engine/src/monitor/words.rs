@@ -7,8 +7,10 @@ use super::{After, MOST_ATTENDANTS, Monitor, exec};
 use crate::cgroups;
 use api::attach::FromMonitor;
 use api::{Exec, HealthAction, Stop, Wish};
-use error::{Error, Kind, Result};
+use error::{Error, Kind, Result, ResultExt};
 use runtime::Running;
+use rustix::fd::OwnedFd;
+use rustix::fs::{CWD, Mode, OFlags, openat};
 use std::time::{Duration, Instant};
 use sys::signal::number;
 
@@ -37,6 +39,7 @@ impl Monitor {
             (Wish::Signal(number::KILL), None) => self.signal(number::KILL, None),
             (Wish::Pause, Some(_)) => self.pause(),
             (Wish::Resume, _) => self.resume(),
+            (Wish::Root, Some(running)) => root_of(running).map(Answer::File),
             (Wish::Exec(exec), Some(running)) => self.exec(place, &exec, running),
             (_, None) => Err(self.conflict(&format!("container {} is not running", self.record.id))),
         };
@@ -44,6 +47,7 @@ impl Monitor {
         match answer {
             Ok(Answer::Done) => client.say_last(&FromMonitor::Done),
             Ok(Answer::At(role)) => client.role = role,
+            Ok(Answer::File(file)) => client.give_last(&file),
             Ok(Answer::Attach(which)) => {
                 client.role = Role::Attached(which);
                 client.say(&FromMonitor::Running);
@@ -209,6 +213,15 @@ enum Answer {
     Attach(api::Attach),
     /// By somebody else.
     ByAttendant,
+    /// Done, and here it is.
+    File(OwnedFd),
+}
+
+/// What the payload sees as `/`. It is ours and not waited for, so its id is still its own.
+fn root_of(running: &Running) -> Result<OwnedFd> {
+    let path = format!("/proc/{}/root", running.pid.as_raw_nonzero());
+    let opened = openat(CWD, path, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+    opened.map_err(std::io::Error::from).context(|| "can't open the payload's root")
 }
 
 /// Sends it. The payload may have ended meanwhile: then there is nothing to be signalled.

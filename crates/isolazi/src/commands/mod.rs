@@ -2,10 +2,14 @@
 
 pub(crate) mod attach;
 pub(crate) mod boot;
+pub(crate) mod commit;
 pub(crate) mod completion;
+pub(crate) mod cp;
 pub(crate) mod create;
+pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod exec;
+pub(crate) mod export;
 pub(crate) mod images;
 pub(crate) mod info;
 pub(crate) mod inspect;
@@ -41,6 +45,16 @@ fn template_of(door: &mut Door, format: Option<&str>) -> Result<Option<Template>
         door.console.complain(&error);
         crate::exit::BAD_TEMPLATE
     })
+}
+
+/// Says what a copy or an archive lacks.
+fn tell_left_out(door: &mut Door, left_out: api::LeftOut) {
+    let api::LeftOut { sockets, devices, xattrs } = left_out;
+    for (count, what) in [(sockets, "sockets"), (devices, "device nodes"), (xattrs, "extended attributes")] {
+        if count > 0 {
+            door.console.tell(format!("Warning: {what} were left out: {count}\n"));
+        }
+    }
 }
 
 /// Does it for each argument, goes on after a failure, and reports each: the exit code.
