@@ -67,7 +67,7 @@ impl Engine {
             (!map.is_empty()).then_some(map)
         };
         let mut extra = serde_json::Map::new();
-        extra.extend(told.healthcheck.map(|value| ("Healthcheck".to_owned(), value)));
+        extra.extend(told.healthcheck.map(|check| ("Healthcheck".to_owned(), json!(check))));
         for (name, list) in [("OnBuild", told.on_build.0), ("Shell", told.shell)] {
             if !list.is_empty() {
                 extra.insert(name.to_owned(), json!(list));
