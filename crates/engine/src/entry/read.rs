@@ -104,8 +104,10 @@ fn unescape(string: &[u8], out: &mut Vec<u8>) -> Option<usize> {
                 itself => out.push(*itself),
             }
         }
-        if *string.get(at)? == b'"' {
-            return Some(at + 1);
+        match string.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => return None, // cut within an escape
+            _ => {}
         }
     }
 }

@@ -112,6 +112,34 @@ proptest! {
     }
 
     #[test]
+    fn a_line_that_is_cut_anywhere_waits_for_its_rest(bytes in bytes()) {
+        let line = written(&bytes, "");
+        for length in 0..line.len() {
+            prop_assert_eq!(next(&line[..length], &mut Vec::new()), Found::Partial);
+        }
+    }
+
+    #[test]
+    fn whatever_stands_in_a_file_is_passed(
+        bytes in bytes(),
+        changes in proptest::collection::vec(any::<(proptest::sample::Index, u8)>(), 1..5),
+    ) {
+        let mut file = [written(&bytes, ""), written(b"next\n", "")].concat();
+        let length = file.len();
+        changes.into_iter().for_each(|(place, byte)| file[place.index(length - 1)] = byte);
+        let (mut at, mut text) = (0, Vec::new());
+        while at < file.len() {
+            match next(&file[at..], &mut text) {
+                Found::Entry(_, length) | Found::Damaged(length) => {
+                    prop_assert!(length > 0 && file[at + length - 1] == b'\n');
+                    at += length;
+                }
+                Found::Partial => prop_assert!(false, "the file ends with a line"),
+            }
+        }
+    }
+
+    #[test]
     fn a_line_is_escaped_as_any_bytes_are(bytes in bytes()) {
         let (mut line, mut all) = (b"before".to_vec(), b"before".to_vec());
         let end = bytes.iter().position(|byte| *byte == b'\n').map(|end| end + 1);
