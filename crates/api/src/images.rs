@@ -2,6 +2,7 @@
 
 use oci::{Digest, Platform};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// Fetch an image.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -42,6 +43,8 @@ pub struct ImageSummary {
     pub size: u64,
     /// What it is for.
     pub platform: String,
+    /// Free notes.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// What happened when an image was removed, in order.

@@ -45,12 +45,16 @@ pub struct Info {
     pub containers: usize,
     /// Those that run.
     pub running: usize,
+    /// Those that are frozen.
+    pub paused: usize,
     /// Names of images.
     pub images: usize,
     /// Where images and containers lie.
     pub data_root: PathBuf,
     /// `1`, `2`, or both.
     pub cgroup: String,
+    /// The machine's name.
+    pub name: String,
     /// Release of the kernel.
     pub kernel: String,
     /// Name of the distribution.

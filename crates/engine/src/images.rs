@@ -85,6 +85,7 @@ impl Engine {
             created: image.config.created.clone().unwrap_or_default(),
             size,
             platform: image.config.platform().to_string(),
+            labels: entry.image.config.config.labels.unwrap_or_default(),
         })
     }
 

@@ -17,6 +17,7 @@ pub(crate) fn facts() -> Result<Info> {
     let cpus = std::thread::available_parallelism().context(|| "can't count the processors")?;
     Ok(Info {
         cgroup: cgroup_versions().to_owned(),
+        name: system.nodename().to_string_lossy().into_owned(),
         kernel: system.release().to_string_lossy().into_owned(),
         operating_system: operating_system()?,
         architecture: system.machine().to_string_lossy().into_owned(),

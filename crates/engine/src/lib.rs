@@ -43,7 +43,7 @@ pub use orders::{Attached, Streams};
 pub use rootless::enter as enter_rootless;
 pub use start::Session;
 
-use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove, Update};
+use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remove, State, Update};
 use containers::Containers;
 use error::Result;
 use names::Names;
@@ -152,9 +152,17 @@ impl Engine {
     /// Facts about this machine and these stores.
     pub fn info(&self) -> Result<Info> {
         let containers = self.containers()?;
-        let running = containers.iter().filter(|container| container.state.is_alive()).count();
+        let count = |states: &[State]| containers.iter().filter(|container| states.contains(&container.state)).count();
+        let (running, paused) = (count(&[State::Running, State::Restarting]), count(&[State::Paused]));
         let images = self.images.list()?.len();
-        Ok(Info { containers: containers.len(), running, images, data_root: self.paths.data.clone(), ..info::facts()? })
+        Ok(Info {
+            containers: containers.len(),
+            running,
+            paused,
+            images,
+            data_root: self.paths.data.clone(),
+            ..info::facts()?
+        })
     }
 
     /// Read when first asked for.

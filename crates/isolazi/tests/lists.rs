@@ -24,6 +24,18 @@ fn images_come_are_listed_and_go() {
     let id = isolazi.run(&["image", "ls", "-q", "--no-trunc"]).ok();
     assert!(id.starts_with("sha256:") && id.len() == 72, "{id}");
     assert_eq!(isolazi.run(&["images", "-q", "nginx"]).ok(), "");
+    for (filter, count) in [
+        ("dangling=false", 1),
+        ("until=0s", 1),
+        ("until=2000-01-01", 0),
+        ("label=nope", 0),
+        (&format!("reference={image}"), 1),
+        (&format!("before={image}"), 0),
+        (&format!("since={image}"), 0),
+    ] {
+        assert_eq!(isolazi.run(&["images", "-q", "-f", filter]).ok().lines().count(), count, "{filter}");
+    }
+    isolazi.run(&["images", "-f", "before=nope"]).fails(1, "Error: No such image: nope\n");
     isolazi.run(&["images", "--format", "{{.Nope}}"]).fails(
         1,
         "Error: template parsing error: template: :1:2: executing \"\" at <.Nope>: can't evaluate field Nope in type row\n\
@@ -104,6 +116,15 @@ fn both_spellings_help_and_wrong_words() {
     isolazi.run(&["--nope", "ps"]).fails(125, "Error: unknown flag: --nope\n\nSee 'isolazi --help'.\n");
     assert!(isolazi.run(&["--version"]).ok().starts_with("isolazi version "));
     assert!(isolazi.run(&["version", "-f", "{{.Client.Os}}/{{.Client.Arch}}"]).ok().starts_with("linux/"));
+    let info = "{{.Containers}} {{.ContainersRunning}} {{.Driver}} {{.OSType}} {{range .SecurityOptions}}{{.}}{{end}}";
+    assert!(isolazi.run(&["info", "-f", info]).ok().starts_with("0 0 overlay linux "));
+    isolazi.run(&["info", "-f", "{{.Nope}}"]).fails(
+        1,
+        "Error: template parsing error: template: :1:2: executing \"\" at <.Nope>: map has no entry for key \"Nope\"\n",
+    );
+    isolazi
+        .run(&["info", "-f", "{{end}}"])
+        .fails(64, "Error: template parsing error: template: :1: unexpected {{end}}\n");
     isolazi
         .run(&["version", "-f", "{{.Client"])
         .fails(64, "Error: template parsing error: template: :1: unclosed action\n");

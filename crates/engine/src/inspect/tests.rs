@@ -85,6 +85,7 @@ fn what_was_asked_is_told() {
         tmpfs: vec![Tmpfs { target: "/tmp".into(), options: strings(&["size=1m"]) }],
         user: Some("www".into()),
         workdir: Some("/w".into()),
+        init: true,
         interactive: true,
         tty: true,
         console_size: Some((24, 80)),

@@ -50,7 +50,12 @@ fn flags() -> Vec<Arg> {
         // Every image is shown: there are no intermediate ones.
         switch("all", "Show all images (default hides intermediate images)").short('a'),
         switch("digests", "Show digests"),
-        list("filter", "filter", "Filter output based on conditions provided (dangling, reference)").short('f'),
+        list(
+            "filter",
+            "filter",
+            "Filter output based on conditions provided (before, dangling, label, reference, since, until)",
+        )
+        .short('f'),
         text(
             "format",
             "string",
@@ -62,7 +67,8 @@ fn flags() -> Vec<Arg> {
 }
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
-    let mut filters = Filters::parse(all(matches, "filter"))?;
+    let (now, zone) = (Timestamp::now(), TimeZone::try_system().unwrap_or(TimeZone::UTC));
+    let mut filters = Filters::parse(all(matches, "filter"), now, &zone)?;
     filters.names = rest(matches);
     let no_trunc = is_on(matches, "no-trunc");
     let format = match one(matches, "format") {
@@ -75,10 +81,8 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
 
     let mut images = door.engine(As::Caller)?.images()?;
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| name(a).cmp(&name(b))));
+    let filters = filters.resolve(&images)?;
     images.retain(|image| filters.accept(image));
-
-    let now = Timestamp::now();
-    let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
     let rows: Vec<Row> = images.iter().map(|image| row(image, no_trunc, now, &zone)).collect();
     door.console.out(format.render(&rows, HEADINGS)?);
     Ok(exit::SUCCESS)
@@ -120,6 +124,7 @@ mod tests {
             created: created.into(),
             size,
             platform: "linux/amd64".into(),
+            labels: BTreeMap::new(),
         };
         let images =
             [image("alpine", "latest", "2026-08-01T12:00:00Z", 8_829_000), image("localhost:5000/x", "", "", 0)];

@@ -48,6 +48,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
 struct Fields<'a> {
     containers: usize,
     containers_running: usize,
+    containers_paused: usize,
     containers_stopped: usize,
     images: usize,
     driver: &'static str,
@@ -60,6 +61,7 @@ struct Fields<'a> {
     #[serde(rename = "NCPU")]
     cpus: usize,
     mem_total: u64,
+    name: &'a str,
     docker_root_dir: String,
     server_version: &'static str,
     security_options: &'a [String],
@@ -71,7 +73,8 @@ impl<'a> Fields<'a> {
         Self {
             containers: info.containers,
             containers_running: info.running,
-            containers_stopped: info.containers.saturating_sub(info.running),
+            containers_paused: info.paused,
+            containers_stopped: stopped(info),
             images: info.images,
             driver: "overlay",
             cgroup_version: &info.cgroup,
@@ -81,12 +84,17 @@ impl<'a> Fields<'a> {
             architecture: &info.architecture,
             cpus: info.cpus,
             mem_total: info.memory_bytes,
+            name: &info.name,
             docker_root_dir: info.data_root.to_string_lossy().into_owned(),
             server_version: env!("CARGO_PKG_VERSION"),
             security_options: &info.security,
             rootless: info.rootless,
         }
     }
+}
+
+fn stopped(info: &Info) -> usize {
+    info.containers.saturating_sub(info.running + info.paused)
 }
 
 fn table(info: &Info) -> String {
@@ -100,7 +108,8 @@ fn table(info: &Info) -> String {
     line(format_args!("Engine:"));
     line(format_args!(" Containers: {}", info.containers));
     line(format_args!("  Running: {}", info.running));
-    line(format_args!("  Stopped: {}", info.containers.saturating_sub(info.running)));
+    line(format_args!("  Paused: {}", info.paused));
+    line(format_args!("  Stopped: {}", stopped(info)));
     line(format_args!(" Images: {}", info.images));
     line(format_args!(" Storage Driver: overlay"));
     line(format_args!(" Cgroup Version: {}", info.cgroup));
@@ -117,6 +126,7 @@ fn table(info: &Info) -> String {
     line(format_args!(" Architecture: {}", info.architecture));
     line(format_args!(" CPUs: {}", info.cpus));
     line(format_args!(" Total Memory: {}", human::binary_size(info.memory_bytes)));
+    line(format_args!(" Name: {}", info.name));
     line(format_args!(" Data Root Dir: {}", info.data_root.display()));
     text
 }
@@ -130,6 +140,8 @@ mod tests {
         let info = Info {
             containers: 3,
             running: 1,
+            paused: 1,
+            name: "host".into(),
             images: 2,
             data_root: "/root/.isolazi".into(),
             cgroup: "2".into(),
@@ -149,7 +161,8 @@ Client: isolazi
 Engine:
  Containers: 3
   Running: 1
-  Stopped: 2
+  Paused: 1
+  Stopped: 1
  Images: 2
  Storage Driver: overlay
  Cgroup Version: 2
@@ -162,6 +175,7 @@ Engine:
  Architecture: x86_64
  CPUs: 2
  Total Memory: 7.654GiB
+ Name: host
  Data Root Dir: /root/.isolazi
 ",
             env!("CARGO_PKG_VERSION")

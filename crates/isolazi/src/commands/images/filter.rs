@@ -1,7 +1,10 @@
 //! `images --filter`, and the name that may follow `images`.
 
+use crate::screen::time::parse_point;
 use api::ImageSummary;
 use error::{Error, Result};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use oci::reference::Reference;
 
 /// All conditions.
@@ -9,28 +12,57 @@ use oci::reference::Reference;
 pub(super) struct Filters {
     dangling: Option<bool>,
     references: Vec<String>,
+    labels: Vec<(String, Option<String>)>,
+    /// RFC 3339.
+    until: Vec<String>,
+    /// Images; once they are found, their times.
+    before: Vec<String>,
+    since: Vec<String>,
     /// `images NAME`: a repository, or a repository with tag or digest.
     pub names: Vec<String>,
 }
 
 impl Filters {
     /// From `key=value` texts.
-    pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self> {
+    pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>, now: Timestamp, zone: &TimeZone) -> Result<Self> {
         let mut filters = Self::default();
         for text in texts {
             match text.split_once('=') {
                 Some(("dangling", "true" | "1")) => filters.dangling = Some(true),
                 Some(("dangling", "false" | "0")) => filters.dangling = Some(false),
                 Some(("reference", pattern)) => filters.references.push(pattern.to_owned()),
+                Some(("label", label)) => filters.labels.push(match label.split_once('=') {
+                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
+                    None => (label.to_owned(), None),
+                }),
+                Some(("until", point)) => {
+                    let point = parse_point(point, now, zone);
+                    let point = point.ok_or_else(|| Error::invalid(format!("invalid filter '{text}'")))?;
+                    filters.until.push(point.to_string());
+                }
+                Some(("before", image)) => filters.before.push(image.to_owned()),
+                Some(("since", image)) => filters.since.push(image.to_owned()),
                 Some(("dangling", _)) => return Err(Error::invalid(format!("invalid filter '{text}'"))),
                 Some((key, _)) => {
                     return Err(Error::invalid(format!("invalid filter '{key}'"))
-                        .hint("known filters are dangling and reference"));
+                        .hint("known filters are before, dangling, label, reference, since and until"));
                 }
                 None => return Err(Error::invalid(format!("invalid filter '{text}': expected key=value"))),
             }
         }
         Ok(filters)
+    }
+
+    /// Finds the images that others are to be older or newer than.
+    pub(super) fn resolve(mut self, all: &[ImageSummary]) -> Result<Self> {
+        for wanted in self.before.iter_mut().chain(&mut self.since) {
+            let hex = wanted.strip_prefix("sha256:").unwrap_or(wanted);
+            let by_id = || all.iter().find(|image| !hex.is_empty() && image.id.hex().starts_with(hex));
+            let found = all.iter().find(|image| is_named(wanted, image)).or_else(by_id);
+            let found = found.ok_or_else(|| Error::not_found(format!("No such image: {wanted}")))?;
+            wanted.clone_from(&found.created);
+        }
+        Ok(self)
     }
 
     /// Do all conditions hold?
@@ -39,10 +71,25 @@ impl Filters {
         let full = format!("{}:{}", image.repository, image.tag);
         let matches =
             |pattern: &String| glob(pattern, &full) || glob(pattern, &image.repository) || is_named(pattern, image);
+        // Who does not say when it was made is of no age.
+        let is_older = |time: &String| is_before(&image.created, time);
+        let is_newer = |time: &String| is_before(time, &image.created);
         self.dangling.is_none_or(|wanted| wanted == is_dangling)
+            && self.labels.iter().all(|(key, value)| match (image.labels.get(key), value) {
+                (Some(actual), Some(wanted)) => actual == wanted,
+                (actual, None) => actual.is_some(),
+                (None, Some(_)) => false,
+            })
+            && self.until.iter().chain(&self.before).all(is_older)
+            && self.since.iter().all(is_newer)
             && (self.references.is_empty() || self.references.iter().any(matches))
             && (self.names.is_empty() || self.names.iter().any(matches))
     }
+}
+
+/// Both are RFC 3339, but not always of the same zone.
+fn is_before(a: &str, b: &str) -> bool {
+    matches!((a.parse::<Timestamp>(), b.parse::<Timestamp>()), (Ok(a), Ok(b)) if a < b)
 }
 
 /// Is it the image of this name, however much of it was typed? A name without tag means all tags.
@@ -113,6 +160,10 @@ fn is_in(set: &[char], c: char) -> bool {
 mod tests {
     use super::*;
 
+    fn parse(filters: &[&str]) -> Result<Filters> {
+        Filters::parse(filters.iter().copied(), "2026-08-20T12:00:00Z".parse().unwrap(), &TimeZone::UTC)
+    }
+
     #[test]
     fn filters_hold_as_dockers_do() {
         let image = |repository: &str, tag: &str| ImageSummary {
@@ -120,12 +171,14 @@ mod tests {
             tag: tag.into(),
             digest: format!("sha256:{}", "cd".repeat(32)).parse().unwrap(),
             id: format!("sha256:{}", "ab".repeat(32)).parse().unwrap(),
-            created: String::new(),
+            created: "2026-08-20T12:00:00+02:00".into(),
             size: 0,
             platform: String::new(),
+            labels: [("a".to_owned(), "1".to_owned())].into(),
         };
+        let older = ImageSummary { created: "2026-08-20T09:00:00Z".into(), ..image("debian", "12") };
         let accepts = |filters: &[&str], names: &[&str], image: &ImageSummary| {
-            let mut parsed = Filters::parse(filters.iter().copied()).unwrap();
+            let mut parsed = parse(filters).unwrap().resolve(&[image.clone(), older.clone()]).unwrap();
             parsed.names = names.iter().map(|&name| name.to_owned()).collect();
             parsed.accept(image)
         };
@@ -140,6 +193,16 @@ mod tests {
             (&["reference=[a-c]lpin?"], &[], true),
             (&["reference=[^a]*"], &[], false),
             (&["reference=nginx", "reference=alpine"], &[], true),
+            (&["label=a"], &[], true),
+            (&["label=a=2"], &[], false),
+            (&["label=a", "label=b"], &[], false),
+            (&["until=2026-08-20T10:00:01Z"], &[], true),
+            (&["until=2026-08-20T10:00:00Z"], &[], false),
+            (&["until=1h"], &[], true),
+            (&["since=debian"], &[], true),
+            (&["since=debian:12", "until=1h"], &[], true),
+            (&["before=debian"], &[], false),
+            (&["before=alpine"], &[], false),
             (&[], &["alpine"], true),
             (&[], &["docker.io/library/alpine:3.20"], true),
             (&[], &["alpine:latest"], false),
@@ -158,9 +221,10 @@ mod tests {
         for (text, complaint) in [
             ("dangling=maybe", "invalid filter 'dangling=maybe'"),
             ("x=y", "invalid filter 'x'"),
+            ("until=soon", "invalid filter 'until=soon'"),
             ("dangling", "invalid filter 'dangling': expected key=value"),
         ] {
-            assert_eq!(Filters::parse([text].into_iter()).unwrap_err().to_string(), complaint);
+            assert_eq!(parse(&[text]).unwrap_err().to_string(), complaint);
         }
     }
 }
