@@ -43,6 +43,8 @@ pub enum Wish {
     Resume,
     /// One more process in the container.
     Exec(Box<Exec>),
+    /// Freeze all of its processes for as long as this connection lasts.
+    Hold,
     /// The payload's `/` as a descriptor, which comes with the answer.
     Root,
 }
@@ -140,6 +142,7 @@ mod tests {
             Wish::Stop(Stop { signal: Some(2), timeout_s: Some(-1), grace: Grace::Always }),
             Wish::Signal(9),
             Wish::Wait,
+            Wish::Hold,
             Wish::Root,
             Wish::Exec(Box::new(Exec { command: vec!["true".into()], ..Exec::default() })),
         ] {

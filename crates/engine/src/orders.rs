@@ -116,6 +116,20 @@ impl Engine {
         self.order(wanted, &Wish::Pause, "pause")
     }
 
+    /// Freezes its processes for as long as the conversation lasts.
+    pub(crate) fn hold(&self, container: &Container) -> Result<OwnedFd> {
+        let idle = || Error::new(Kind::Conflict, format!("container {} is not running", container.record.id));
+        let socket = self.reach(container)?.ok_or_else(idle)?;
+        talk::say(&socket, &Wish::Hold)?;
+        match talk::answer(&socket, Some(PATIENCE), &mut |_| {})? {
+            Answer::Done => {
+                self.tell_of(container, "pause", &[]);
+                Ok(socket)
+            }
+            Answer::Exited(_) | Answer::Nothing => Err(idle()),
+        }
+    }
+
     /// Lets them go on.
     pub fn resume(&self, wanted: &str) -> Result<()> {
         let container = self.containers.get(&self.names, wanted)?;

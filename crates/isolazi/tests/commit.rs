@@ -4,6 +4,7 @@
 mod common;
 
 use common::{Archive, Busybox, LIMIT, Made, read_until, state};
+use rustix::process::Signal;
 use serde_json::{Value, json};
 use testkit::{Isolazi, golden};
 
@@ -135,11 +136,15 @@ fn an_image_without_a_name_has_an_id() {
     busybox.holds_nothing();
 }
 
+fn ended(running: &mut testkit::Running) -> bool {
+    running.child().try_wait().unwrap().is_some()
+}
+
 #[test]
 fn a_container_is_frozen_only_meanwhile() {
     let busybox = Busybox::new();
     let isolazi = &busybox.isolazi;
-    let script = "i=0; while :; do i=$((i + 1)); echo $i >/a; echo $i >/b; done";
+    let script = "dd if=/dev/zero of=/big bs=1M count=32 2>/dev/null; i=0; while :; do i=$((i + 1)); echo $i >/a; echo $i >/b; done";
     isolazi.run(&busybox.words(&["-d", "--name", "box", "--network", "none"], &["sh", "-c", script])).ok();
     common::eventually("a payload at work", || std::fs::metadata(common::container(isolazi).join("upper/b")).ok());
     for _ in 0..5 {
@@ -149,6 +154,16 @@ fn a_container_is_frozen_only_meanwhile() {
         let numbers: Vec<i64> = seen.lines().map(|line| line.parse().unwrap()).collect();
         assert!(numbers.len() < 2 || (numbers[0] - numbers[1]).abs() <= 1, "{seen}");
         assert_eq!(state(isolazi, "{{.State}}"), "running");
+    }
+    // Also if the commit does not live to see its end.
+    for round in 0..5 {
+        let mut commit = isolazi.spawn(&["commit", "box", "killed"]);
+        common::eventually("a frozen container", || {
+            (state(isolazi, "{{.State}}") == "paused" || ended(&mut commit)).then_some(())
+        });
+        commit.signal(if round == 0 { Signal::INT } else { Signal::KILL });
+        commit.finish(b"", LIMIT);
+        common::eventually("a container that goes on", || (state(isolazi, "{{.State}}") == "running").then_some(()));
     }
     isolazi.run(&["commit", "--pause=false", "box", "moment"]).ok();
     // Who froze it himself finds it frozen.

@@ -289,7 +289,8 @@ fn a_stream_out_is_an_archive_with_the_names_of_docker() {
     let listed = |path: &str| {
         let archive = isolazi.work().join("archive");
         let mut command = isolazi.command(&["cp", path, "-"]);
-        let status = command.stdin(std::process::Stdio::null()).stdout(fs::File::create_new(&archive).unwrap()).status();
+        let status =
+            command.stdin(std::process::Stdio::null()).stdout(fs::File::create_new(&archive).unwrap()).status();
         assert!(status.unwrap().success());
         let list = Command::new("tar").args(["--numeric-owner", "-tvf"]).arg(&archive).output().unwrap();
         assert!(list.status.success() && list.stderr.is_empty(), "{list:?}");

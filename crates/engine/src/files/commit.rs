@@ -32,9 +32,9 @@ impl Engine {
         let image = self.image_of(&container)?;
         let mut defaults = self.defaults(&container)?;
         apply_all(&mut defaults, &request.changes)?;
-        let (pause, not_paused) = Pause::begin(self, &container, request.pause)?;
+        let (hold, not_paused) = freeze(self, &container, request.pause)?;
         let (layer, left_out) = unless_stopped(self.layer(&container, cancel), cancel)?;
-        pause.map_or(Ok(()), Pause::end)?;
+        thaw(self, &container, hold)?;
         // Not compressed: its digest is its diff ID.
         let mut blob = self.images.open_blob(&layer)?;
         self.snapshots.unpack(&layer.digest, &mut blob, &Limits::default(), &|_| ())?;
@@ -130,41 +130,28 @@ fn pack(
     packer.finish()
 }
 
-/// A container that is frozen while this value lives.
-struct Pause<'a> {
-    engine: &'a Engine,
-    id: String,
-    over: bool,
-}
-
-impl<'a> Pause<'a> {
-    /// Freezes one that runs, if that is wanted and can be; else why it cannot.
-    fn begin(engine: &'a Engine, container: &Container, wanted: bool) -> Result<(Option<Self>, Option<String>)> {
-        if !wanted || container.state != State::Running {
-            return Ok((None, None));
-        }
-        let id = container.record.id.clone();
-        match engine.pause(&id) {
-            Ok(()) => Ok((Some(Self { engine, id, over: false }), None)),
-            Err(error) if error.kind == Kind::Unsupported => Ok((None, Some(error.to_string()))),
-            // It has ended, or somebody else froze it: it writes nothing either way.
-            Err(error) if error.kind == Kind::Conflict => Ok((None, None)),
-            Err(error) => Err(error),
-        }
+/// Freezes a container that runs for as long as the conversation lasts, if that is wanted and can be; else why it cannot.
+/// Whatever becomes of us, it goes on.
+fn freeze(engine: &Engine, container: &Container, wanted: bool) -> Result<(Option<OwnedFd>, Option<String>)> {
+    if !wanted || container.state != State::Running {
+        return Ok((None, None));
     }
-
-    fn end(mut self) -> Result<()> {
-        self.over = true;
-        self.engine.resume(&self.id)
+    match engine.hold(container) {
+        Ok(hold) => Ok((Some(hold), None)),
+        Err(error) if error.kind == Kind::Unsupported => Ok((None, Some(error.to_string()))),
+        // It has ended, or somebody else froze it: it writes nothing either way.
+        Err(error) if error.kind == Kind::Conflict => Ok((None, None)),
+        Err(error) => Err(error),
     }
 }
 
-impl Drop for Pause<'_> {
-    fn drop(&mut self) {
-        if !self.over {
-            // The failure that led here is the one to tell.
-            let _ = self.engine.resume(&self.id);
-        }
+/// Lets it go on at once; the conversation's end alone would do it a moment later.
+fn thaw(engine: &Engine, container: &Container, hold: Option<OwnedFd>) -> Result<()> {
+    let Some(_hold) = hold else { return Ok(()) };
+    match engine.resume(&container.record.id) {
+        // Somebody else did, or it was killed.
+        Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => Ok(()),
+        other => other,
     }
 }
 

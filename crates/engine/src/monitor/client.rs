@@ -32,6 +32,8 @@ pub(super) enum Role {
     Waiting,
     /// It waits for the next start.
     Restarting,
+    /// As long as it is there the payload is frozen.
+    Holding,
     /// It has heard all it wants to hear.
     Leaving,
 }

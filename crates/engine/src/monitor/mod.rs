@@ -348,6 +348,7 @@ impl Monitor {
         for (place, word) in words {
             self.hear(place, word, running);
         }
+        self.let_go();
         self.relay.forget_gone();
         let mut place = 0..;
         self.attendants.retain(|attendant| {

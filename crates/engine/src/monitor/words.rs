@@ -1,6 +1,6 @@
 //! What clients want of the container, and what becomes of it.
 
-use super::client::{Role, Word};
+use super::client::{Client, Role, Word};
 use super::stopping::{self, Manners, Way};
 use super::watch::Seen;
 use super::{After, MOST_ATTENDANTS, Monitor, exec};
@@ -39,6 +39,7 @@ impl Monitor {
             (Wish::Signal(number::KILL), None) => self.signal(number::KILL, None),
             (Wish::Pause, Some(_)) => self.pause(),
             (Wish::Resume, _) => self.resume(),
+            (Wish::Hold, Some(_)) => self.pause().map(|_| Answer::Hold),
             (Wish::Root, Some(running)) => root_of(running).map(Answer::File),
             (Wish::Exec(exec), Some(running)) => self.exec(place, &exec, running),
             (_, None) => Err(self.conflict(&format!("container {} is not running", self.record.id))),
@@ -47,6 +48,10 @@ impl Monitor {
         match answer {
             Ok(Answer::Done) => client.say_last(&FromMonitor::Done),
             Ok(Answer::At(role)) => client.role = role,
+            Ok(Answer::Hold) => {
+                client.role = Role::Holding;
+                client.say(&FromMonitor::Done);
+            }
             Ok(Answer::File(file)) => client.give_last(&file),
             Ok(Answer::Attach(which)) => {
                 client.role = Role::Attached(which);
@@ -192,6 +197,15 @@ impl Monitor {
         Ok(Answer::Done)
     }
 
+    /// Whoever froze the payload for as long as he is there may have gone.
+    pub(super) fn let_go(&mut self) {
+        let holds = |client: &Client| client.role == Role::Holding && client.gone;
+        if self.status.paused && self.relay.clients.iter().any(holds) {
+            // If it cannot be thawed `unpause` tries again, and says why.
+            let _ = self.resume();
+        }
+    }
+
     fn resume(&mut self) -> Result<Answer> {
         if !self.status.paused {
             return Err(self.conflict(&format!("Container {} is not paused", self.record.id)));
@@ -213,6 +227,8 @@ enum Answer {
     Attach(api::Attach),
     /// By somebody else.
     ByAttendant,
+    /// Done, until it leaves.
+    Hold,
     /// Done, and here it is.
     File(OwnedFd),
 }
