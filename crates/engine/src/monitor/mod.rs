@@ -283,7 +283,7 @@ impl Monitor {
                 self.after = After::End;
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
-            self.check(&seen, running)?;
+            self.check(&seen, running);
             if self.kill_at.is_some_and(|at| Instant::now() >= at) {
                 self.kill_at = None;
                 words::signal(running, number::KILL);
@@ -334,7 +334,6 @@ impl Monitor {
         } else if self.at_work && due.is_none_or(|due| due > self.rest_after) {
             (self.at_work, self.rest_after) = (false, REST_AGAIN_AFTER);
             self.relay.rest();
-            sys::memory::give_back();
         }
         Ok(seen)
     }
