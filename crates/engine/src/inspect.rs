@@ -58,7 +58,7 @@ impl Engine {
     fn add(&self, details: Details, container: &Container, summary: &mut ContainerSummary) -> Result<()> {
         if details.mounts {
             let spec: Option<Spec> = record::read(&container.dir.join(file::SPEC))?;
-            let mounts = mounts::of(&spec.unwrap_or_default(), &container.dir, &self.paths.data.join("volumes"));
+            let mounts = mounts::of(&spec.unwrap_or_default(), container, &self.paths.data.join("volumes"));
             summary.mounts = mounts.into_iter().map(mounted).collect();
         }
         if details.exposed {

@@ -54,7 +54,7 @@ pub(super) fn details(container: &Container, facts: &Facts<'_>) -> inspect::Cont
         graph_driver: graph_driver(dir, facts.layers),
         size_rw: facts.sizes.map(|(own, _)| own),
         size_root_fs: facts.sizes.map(|(_, all)| all),
-        mounts: mounts::of(facts.spec, dir, facts.volumes_dir),
+        mounts: mounts::of(facts.spec, container, facts.volumes_dir),
         config: Config {
             healthcheck: healthcheck(record, facts.image),
             ..config(&record.request, facts, record.stop_signal)

@@ -1,5 +1,6 @@
 //! What a user mounted in a container, read from its spec, where all of it has its final place.
 
+use crate::containers::Container;
 use api::inspect::Mount;
 use oci::runtime::Spec;
 use std::path::Path;
@@ -9,17 +10,25 @@ const OWN: [&str; 3] = ["/etc/resolv.conf", "/etc/hostname", "/etc/hosts"];
 /// Where a volume's content lies in its folder.
 const DATA: &str = "_data";
 
-/// Binds and volumes of the spec, in order; `bundle` is the container's folder, `volumes_dir` that of all volumes.
-pub(super) fn of(spec: &Spec, bundle: &Path, volumes_dir: &Path) -> Vec<Mount> {
-    let is_bind = |mount: &&oci::runtime::Mount| matches!(mount.kind.as_str(), "" | "bind" | "none");
-    let is_ours = |mount: &oci::runtime::Mount| {
-        let of_host = ["/dev", "/proc", "/sys"]
-            .iter()
-            .any(|place| mount.source == mount.destination && Path::new(&mount.source).starts_with(place));
-        of_host || OWN.contains(&mount.destination.as_str()) && Path::new(&mount.source).starts_with(bundle)
-    };
-    let users = spec.mounts.iter().filter(is_bind).filter(|mount| !is_ours(mount));
+/// What a container was asked to show, as its spec has it.
+pub(super) fn of(spec: &Spec, container: &Container, volumes_dir: &Path) -> Vec<Mount> {
+    let users = spec.mounts.iter().filter(|mount| is_bind(mount) && !is_ours(mount, container));
     users.map(|mount| one(mount, volumes_dir)).collect()
+}
+
+fn is_bind(mount: &oci::runtime::Mount) -> bool {
+    matches!(mount.kind.as_str(), "" | "bind" | "none")
+}
+
+/// Files that every container gets, and what a user namespace shows of the host's `/dev`, `/proc` and `/sys` where it
+/// may make none of its own; unless somebody asked for the same.
+fn is_ours(mount: &oci::runtime::Mount, container: &Container) -> bool {
+    let target = mount.destination.as_str();
+    if container.record.request.volumes.iter().any(|volume| volume.target.trim_end_matches('/') == target) {
+        return false;
+    }
+    let of_host = ["/dev", "/proc", "/sys"].iter().any(|place| Path::new(target).starts_with(place));
+    of_host && mount.source == target || OWN.contains(&target) && Path::new(&mount.source).starts_with(&container.dir)
 }
 
 fn one(mount: &oci::runtime::Mount, volumes_dir: &Path) -> Mount {
