@@ -124,7 +124,9 @@ impl Engine {
         let mut release = |diff_id: &Digest| {
             if used.contains(diff_id) { Ok(()) } else { self.snapshots.remove(diff_id).map(drop) }
         };
-        let removed = self.images.remove(wanted, force, &mut release)?;
+        let mut removed = self.images.remove(wanted, force, &mut release)?;
+        // What has no name loses none.
+        removed.untagged.retain(|name| !name.parse().is_ok_and(|name| is_nameless(&name)));
         let data = &self.paths.data;
         removed.untagged.iter().for_each(|name| events::tell_of_image(data, "untag", name));
         removed.deleted.iter().for_each(|id| events::tell_of_image(data, "delete", &id.to_string()));
