@@ -252,9 +252,12 @@ fn following_ends_with_the_container_however_that_ends() {
             eventually("the end of the removal", || contents(isolazi).is_empty().then_some(()));
         }
         // One that removes itself says all it has to say first.
-        let go = waiting(&busybox, "brief", &["--rm"], "echo done");
-        let follower = isolazi.spawn(&["logs", "-f", "brief"]);
-        std::fs::write(go, "").unwrap();
+        let script = "echo up; until [ -e /here/end ]; do sleep 0.02; done; echo done";
+        let go = waiting(&busybox, "brief", &["--rm"], script);
+        let mut follower = isolazi.spawn(&["logs", "-f", "brief"]);
+        std::fs::write(&go, "").unwrap();
+        common::read_until(&mut follower, "up\n");
+        std::fs::write(go.with_file_name("end"), "").unwrap();
         assert_eq!(follower.finish(b"", LIMIT), said(0, "done\n", ""));
         busybox.holds_nothing();
     }

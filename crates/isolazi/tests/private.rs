@@ -19,10 +19,11 @@ fn nobody_else_can_enter_a_folder_of_ours_wherever_it_lies() {
         let mut folders: Vec<_> = entries.chain([data.clone()]).collect();
         folders.sort();
         let names: Vec<&str> = folders.iter().map(|path| path.file_name().unwrap().to_str().unwrap()).collect();
-        assert_eq!(names, ["data", "containers", "images", "names", "snapshots", "volumes"]);
-        for folder in folders {
-            let mode = std::fs::metadata(&folder).unwrap().permissions().mode() & 0o7777;
-            assert_eq!(mode, 0o700, "{}", folder.display());
+        assert_eq!(names, ["data", "containers", "events.log", "images", "names", "snapshots", "volumes"]);
+        for entry in folders {
+            let metadata = std::fs::metadata(&entry).unwrap();
+            let mode = if metadata.is_dir() { 0o700 } else { 0o600 };
+            assert_eq!(metadata.permissions().mode() & 0o7777, mode, "{}", entry.display());
         }
     }
 }
