@@ -25,6 +25,9 @@ pub struct Create {
     pub env: Vec<String>,
     /// Bind mounts and volumes.
     pub volumes: Vec<Volume>,
+    /// Containers whose volumes and binds it gets, too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub volumes_from: Vec<VolumesFrom>,
     /// Temporary file systems.
     pub tmpfs: Vec<Tmpfs>,
     /// Working directory.
@@ -142,7 +145,7 @@ pub struct Ulimit {
 }
 
 /// Where a volume's content comes from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum VolumeSource {
     /// An absolute path on the host.
@@ -150,11 +153,12 @@ pub enum VolumeSource {
     /// A named volume.
     Named(String),
     /// A volume of its own, without a name.
+    #[default]
     Anonymous,
 }
 
-/// One `-v` option, or one volume of the image.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One `-v` option, one `--mount` of a bind or a volume, or one volume of the image.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Volume {
     /// What is mounted.
     pub source: VolumeSource,
@@ -166,15 +170,59 @@ pub struct Volume {
     pub propagation: String,
     /// Do not fill a new volume with what the image has at the target.
     pub no_copy: bool,
+    /// Given by `--mount`: a bind's source that is missing is not made.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub by_mount: bool,
+    /// What becomes of the mounts below a bind's source.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub below: Below,
+    /// The folder in a volume that is mounted; empty is all of it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub subpath: String,
+    /// Labels of a volume that is made for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub labels: BTreeMap<String, String>,
+    /// Options of a volume that is made for it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub options: BTreeMap<String, String>,
 }
 
-/// One `--tmpfs` option.
+/// What becomes of the mounts below a bind's source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Below {
+    /// They are there, too, and read-only where the bind is.
+    #[default]
+    Enabled,
+    /// They are not there.
+    Disabled,
+    /// They are there, and as they are, also where the bind is read-only.
+    Writable,
+    /// They are there and read-only, or there is no container.
+    ReadOnly,
+}
+
+/// One `--volumes-from` option.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VolumesFrom {
+    /// Name, id or unambiguous prefix of an id.
+    pub container: String,
+    /// Refuse writing, also where that container may.
+    pub read_only: bool,
+    /// As typed.
+    pub text: String,
+}
+
+/// One `--tmpfs` option, or one `--mount` of that type.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tmpfs {
     /// Absolute path inside.
     pub target: String,
     /// Mount options as typed: `size=64m`, `mode=1777`, `exec` …
     pub options: Vec<String>,
+    /// Given by `--mount`.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub by_mount: bool,
 }
 
 /// Which network a container sees.

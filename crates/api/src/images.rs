@@ -77,6 +77,8 @@ pub enum PullEvent {
     Pulled(Pulled),
     /// Something the user should know: a platform that does not match, a helper that failed.
     Warning(String),
+    /// Something that was done and nobody asked for: `create` made a folder.
+    Note(String),
 }
 
 /// What a layer does during a pull. Bytes are of the compressed blob.

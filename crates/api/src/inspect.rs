@@ -205,10 +205,26 @@ pub struct HostConfig {
     pub io_maximum_iops: u64,
     #[serde(rename = "IOMaximumBandwidth")]
     pub io_maximum_bandwidth: u64,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mounts: Vec<MountPoint>,
     pub masked_paths: NullList<String>,
     pub readonly_paths: NullList<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub init: Option<bool>,
+}
+
+/// A mount as it was asked for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "mount point")]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct MountPoint {
+    #[serde(rename = "Type")]
+    pub kind: &'static str,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    pub target: String,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
 }
 
 /// Where what it says is kept.

@@ -14,6 +14,7 @@ mod limits;
 mod logging;
 mod rights;
 mod sharing;
+mod volumes;
 mod wish;
 
 pub use containers::*;
@@ -25,6 +26,7 @@ pub use limits::*;
 pub use logging::*;
 pub use rights::*;
 pub use sharing::*;
+pub use volumes::*;
 pub use wish::*;
 
 use std::path::PathBuf;

@@ -2,20 +2,21 @@
 
 use crate::containers::NEW;
 use crate::record::{self, Record, file};
-use crate::spec::{self, Facts, Placed};
+use crate::spec::{self, Facts};
 use crate::user::{self, ResolvedUser};
-use crate::volumes::Volumes;
-use crate::{Engine, cgroups, devices, etc, events, joins, limits, names};
-use api::{Create, Namespace, Network, PullEvent, PullPolicy, Remove, Volume, VolumeSource};
+use crate::{Engine, cgroups, devices, etc, events, joins, limits, names, placing};
+use api::{Create, Namespace, Network, PullEvent, PullPolicy, Remove};
 use error::{Error, Kind, Result, ResultExt};
 use image::Image;
-use oci::Reference;
 use oci::runtime::Spec;
+use oci::{Digest, Reference};
 use runtime::Host;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, mkdirat, renameat};
+use serde::{Deserialize, Serialize};
 use snapshot::Upper;
 use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
@@ -39,6 +40,7 @@ pub(crate) fn create(
 ) -> Result<Created> {
     limits::check(&request.limits, limits::For::Create)?;
     let request = &*joins::settle(engine, request)?;
+    let inherited = placing::inherited(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
     let command = spec::command(&image.config, request)?;
     let health = crate::health::of(&image.config.config, &request.health)?;
@@ -46,10 +48,10 @@ pub(crate) fn create(
     replace(engine, request)?;
     // Reserved before anything is made; given back when what follows fails.
     let name = engine.names.reserve(request.name.as_deref(), &id)?;
-    let draft = Draft::begin(&engine.containers.dir, &id)?;
+    let draft = Draft::begin(engine, &id, &image)?;
     let root = mount_root(engine, &image, &draft.dir, request)?;
     let user = resolve_user(&root, request.user.as_deref().unwrap_or(&image.config.config.user), request)?;
-    let volumes = place_volumes(&engine.volumes, &root, &image, request)?;
+    let volumes = placing::place(engine, request, inherited, &image, &root, &|event| progress(event))?;
     let hostname = hostname(request, &id);
     let dir = engine.containers.dir.join(&id);
     let host = Host::read()?;
@@ -84,6 +86,7 @@ pub(crate) fn create(
         stop_signal: stop_signal(request, &image)?,
         anonymous_volumes: volumes.anonymous.clone(),
         health,
+        mounts: volumes.mounts.clone(),
         request: request.clone(),
     };
     write_files(&draft.dir, request, &hostname)?;
@@ -96,6 +99,15 @@ pub(crate) fn create(
     Ok(Created { id, dir, lock, root })
 }
 
+/// What the lock of a draft says.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct StandsOn {
+    /// Its image.
+    pub image_id: Digest,
+    /// The image's layers.
+    pub layers: Vec<Digest>,
+}
+
 /// A container's folder while it is being made; removed again unless it is published.
 struct Draft {
     dir: PathBuf,
@@ -103,11 +115,17 @@ struct Draft {
 }
 
 impl Draft {
-    fn begin(containers: &Path, id: &str) -> Result<Self> {
+    /// What it will stand on is written into its lock: a removal of images spares that.
+    fn begin(engine: &Engine, id: &str, image: &Image) -> Result<Self> {
+        let containers = &engine.containers.dir;
         let dir = containers.join(format!("{NEW}{id}"));
-        let made =
-            Self::make(containers, &dir).context(|| format!("can't make the container's folder `{}`", dir.display()));
-        made.map(|lock| Self { dir, lock: Some(lock) })
+        let words = || format!("can't make the container's folder `{}`", dir.display());
+        let draft = Self { lock: Some(Self::make(containers, &dir).context(words)?), dir: dir.clone() };
+        let stands_on = StandsOn { image_id: image.id, layers: image.config.rootfs.diff_ids.clone() };
+        let bytes = serde_json::to_vec(&stands_on).map_err(|cause| Error::new(Kind::Internal, cause.to_string()))?;
+        let _still = engine.images.hold_still()?;
+        draft.lock.as_ref().expect("it was made").write_all(&bytes).context(words)?;
+        Ok(draft)
     }
 
     fn make(containers: &Path, dir: &Path) -> std::io::Result<File> {
@@ -253,82 +271,6 @@ fn stop_signal(request: &Create, image: &Image) -> Result<u8> {
             u8::try_from(number).map_err(|_| Error::invalid(format!("the image's StopSignal {number} is no signal")))
         }
     }
-}
-
-/// Volumes in place, and those made for this container: they go again unless it comes to be.
-struct PlacedVolumes<'a> {
-    volumes: &'a Volumes,
-    placed: Vec<Placed>,
-    anonymous: Vec<String>,
-    kept: bool,
-}
-
-impl PlacedVolumes<'_> {
-    fn keep(mut self) {
-        self.kept = true;
-    }
-}
-
-impl Drop for PlacedVolumes<'_> {
-    fn drop(&mut self) {
-        if !self.kept {
-            for name in &self.anonymous {
-                // The first failure is the one to tell; an unused volume is harmless and `volume prune` finds it.
-                let _ = self.volumes.remove(name);
-            }
-        }
-    }
-}
-
-/// The user's volumes, and an anonymous one for each path that the image wants kept apart.
-fn place_volumes<'a>(
-    volumes: &'a Volumes,
-    root: &OwnedFd,
-    image: &Image,
-    request: &Create,
-) -> Result<PlacedVolumes<'a>> {
-    let mut placed = PlacedVolumes { volumes, placed: Vec::new(), anonymous: Vec::new(), kept: false };
-    let covered = |target: &str| {
-        let same = |other: &str| other.trim_end_matches('/') == target.trim_end_matches('/');
-        request.volumes.iter().any(|v| same(&v.target)) || request.tmpfs.iter().any(|t| same(&t.target))
-    };
-    let of_image = image.config.config.volumes.iter().flat_map(|volumes| volumes.keys());
-    let implied = of_image.filter(|target| target.starts_with('/') && !covered(target)).map(|target| Volume {
-        source: VolumeSource::Anonymous,
-        target: target.clone(),
-        read_only: false,
-        propagation: String::new(),
-        no_copy: false,
-    });
-    for volume in request.volumes.iter().cloned().chain(implied) {
-        let source = match &volume.source {
-            VolumeSource::Bind(path) => bind_source(path)?,
-            VolumeSource::Named(name) => volumes.named(name)?,
-            VolumeSource::Anonymous => {
-                let (name, path) = volumes.anonymous()?;
-                placed.anonymous.push(name);
-                path
-            }
-        };
-        if !matches!(volume.source, VolumeSource::Bind(_)) && !volume.no_copy {
-            volumes.fill(root.as_fd(), &volume.target, &source)?;
-        }
-        let Volume { target, read_only, propagation, .. } = volume;
-        placed.placed.push(Placed { source, target, read_only, propagation });
-    }
-    Ok(placed)
-}
-
-/// A folder that is missing is made, as Docker's `-v` does, but as the user who asks.
-fn bind_source(path: &Path) -> Result<PathBuf> {
-    match std::fs::symlink_metadata(path) {
-        Ok(_) => {}
-        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
-            std::fs::create_dir_all(path).context(|| format!("can't make the missing folder `{}`", path.display()))?;
-        }
-        Err(cause) => return Err(cause).context(|| format!("can't mount `{}`", path.display())),
-    }
-    Ok(path.to_owned())
 }
 
 fn write_files(dir: &Path, request: &Create, hostname: &str) -> Result<()> {

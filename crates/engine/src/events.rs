@@ -58,6 +58,12 @@ pub(crate) fn tell_of_image(data: &Path, action: &str, name: &str) {
     tell(data, event("image", action, actor));
 }
 
+/// The same for a volume.
+pub(crate) fn tell_of_volume(data: &Path, action: &str, name: &str) {
+    let actor = Actor { id: name.to_owned(), attributes: [("driver".to_owned(), "local".to_owned())].into() };
+    tell(data, event("volume", action, actor));
+}
+
 fn event(kind: &str, action: &str, actor: Actor) -> Event {
     let (status, id) = (action.to_owned(), actor.id.clone());
     Event { kind: kind.to_owned(), action: action.to_owned(), status, id, actor, ..Event::default() }

@@ -1,6 +1,9 @@
 //! Images: pulled and unpacked in one go, listed, removed.
 
+use crate::containers::NEW;
+use crate::create::StandsOn;
 use crate::files::is_nameless;
+use crate::record::file;
 use crate::{Engine, Options, events};
 use api::{ImageSummary, LayerStep, Pull, PullEvent, Pulled, Removed};
 use error::{Error, Kind, Result, ResultExt};
@@ -8,6 +11,7 @@ use image::credentials::{ConfigFile, Credentials, Found, ask_helper};
 use image::{Event, Image, LayerSink, LayerState, Progress, PullOptions};
 use oci::{Descriptor, Digest, Platform, Reference};
 use snapshot::Limits;
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::PathBuf;
 use std::sync::atomic::AtomicBool;
@@ -74,7 +78,7 @@ impl Engine {
         self.images.list()?.into_iter().map(|entry| self.summary(entry)).collect()
     }
 
-    fn summary(&self, entry: image::Entry) -> Result<ImageSummary> {
+    pub(crate) fn summary(&self, entry: image::Entry) -> Result<ImageSummary> {
         let image = &entry.image;
         let size = self.size_of(image)?;
         Ok(ImageSummary {
@@ -118,20 +122,64 @@ impl Engine {
                 ));
             }
         }
-        // A layer that a container stands on stays, whatever happens to the image's names.
-        let used: std::collections::HashSet<Digest> =
-            containers.iter().flat_map(|container| container.record.layers.iter().copied()).collect();
-        let mut release = |diff_id: &Digest| {
-            if used.contains(diff_id) { Ok(()) } else { self.snapshots.remove(diff_id).map(drop) }
+        let mut releasing = Releasing::new(self);
+        let removed = self.images.remove(wanted, force, &mut |diff_id| releasing.release(diff_id))?;
+        self.tell_of_removed(&removed);
+        let untagged = removed.untagged.into_iter().map(Removed::Untagged);
+        Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
+    }
+}
+
+/// Takes layers away that no image needs any more. One that a container stands on stays, whatever happens to the names of
+/// its image. Who stands on what is asked under the store's lock, when the first layer is to go: a container that is
+/// being made later finds the layer gone, and says so.
+pub(crate) struct Releasing<'a> {
+    engine: &'a Engine,
+    used: Option<HashSet<Digest>>,
+    /// Bytes of those that went.
+    pub bytes: u64,
+}
+
+impl<'a> Releasing<'a> {
+    pub(crate) fn new(engine: &'a Engine) -> Self {
+        Self { engine, used: None, bytes: 0 }
+    }
+
+    pub(crate) fn release(&mut self, diff_id: &Digest) -> Result<()> {
+        let used = match &mut self.used {
+            Some(used) => used,
+            none => none.insert(self.engine.stood_on()?.into_iter().flat_map(|on| on.layers).collect()),
         };
-        let mut removed = self.images.remove(wanted, force, &mut release)?;
-        // What has no name loses none.
-        removed.untagged.retain(|name| !name.parse().is_ok_and(|name| is_nameless(&name)));
+        if used.contains(diff_id) || !self.engine.snapshots.contains(diff_id)? {
+            return Ok(());
+        }
+        let bytes = self.engine.snapshots.size(diff_id)?;
+        if self.engine.snapshots.remove(diff_id)? {
+            self.bytes += bytes;
+        }
+        Ok(())
+    }
+}
+
+impl Engine {
+    pub(crate) fn tell_of_removed(&self, removed: &image::Removed) {
         let data = &self.paths.data;
         removed.untagged.iter().for_each(|name| events::tell_of_image(data, "untag", name));
         removed.deleted.iter().for_each(|id| events::tell_of_image(data, "delete", &id.to_string()));
-        let untagged = removed.untagged.into_iter().map(Removed::Untagged);
-        Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
+    }
+
+    /// What all containers stand on, those that are being made, too.
+    pub(crate) fn stood_on(&self) -> Result<Vec<StandsOn>> {
+        // First those that are being made: one that is published in between is seen twice, not never.
+        let mut all = Vec::new();
+        for name in self.containers.entries()?.iter().filter(|name| name.starts_with(NEW)) {
+            // One that just begins has written nothing yet, and one that ends is gone.
+            let lock = std::fs::read(self.containers.dir.join(name).join(file::LOCK)).unwrap_or_default();
+            all.extend(serde_json::from_slice::<StandsOn>(&lock));
+        }
+        let whole = self.containers.list()?.into_iter();
+        all.extend(whole.map(|c| StandsOn { image_id: c.record.image_id, layers: c.record.layers }));
+        Ok(all)
     }
 }
 

@@ -17,7 +17,7 @@ use oci::image::ContainerDefaults;
 use oci::runtime::Spec;
 
 pub(crate) use host_config::network_mode;
-pub(crate) use size::written;
+pub(crate) use size::{bytes_below, written};
 
 /// How Docker calls the way in which roots are made, in `info` and `inspect`.
 const DRIVER: &str = "overlay";

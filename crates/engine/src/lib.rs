@@ -24,6 +24,7 @@ mod logs;
 mod monitor;
 mod names;
 mod orders;
+mod placing;
 mod processes;
 mod record;
 mod remove;

@@ -5,7 +5,8 @@
 //!     config.json             OCI spec; written at creation
 //!     container.json          Record: what was asked; written at creation
 //!     status.json             Status: what happened; written only by the monitor
-//!     lock                    held by the monitor while it lives: locked means running
+//!     lock                    held by the monitor while it lives: locked means running; of a container that is being
+//!                             made it says the layers that must stay
 //!     cgroups.json            the names of its cgroups, if it has more than one; written before they are made
 //!     socket                  where the monitor listens (api::attach); of no meaning when nobody holds the lock
 //!     upper/ work/            what the container changed
@@ -17,7 +18,7 @@
 //! ```
 
 use crate::health::{Health, Healthcheck};
-use api::Create;
+use api::{Create, Volume};
 use error::{Error, Kind, Result, ResultExt};
 use oci::Digest;
 use rustix::fd::OwnedFd;
@@ -54,6 +55,10 @@ pub(crate) struct Record {
     /// What tells whether it is well.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub health: Option<Healthcheck>,
+    /// Every volume and bind that it has, those of its image and of other containers, too; a volume without a name stands
+    /// under the one that it got.
+    #[serde(default)]
+    pub mounts: Vec<Volume>,
     /// What the user asked for.
     pub request: Create,
 }
@@ -125,6 +130,7 @@ impl Record {
             stop_signal: 0,
             anonymous_volumes: Vec::new(),
             health: None,
+            mounts: Vec::new(),
             request: Create::default(),
         }
     }

@@ -37,10 +37,10 @@ pub(crate) struct Leftover {
 impl Leftover {
     /// Deletes it. When the process is killed on the way, the next command that lists goes on.
     pub(crate) fn delete(self) -> Result<()> {
-        // Each failure is told, none keeps the others from being tried.
-        let removed: Vec<Result<()>> = self.names.iter().map(|name| remove_volume(&self.volumes, name)).collect();
+        // Each failure is told, none keeps the other from being tried.
+        let removed = remove_volumes(&self.volumes, &self.names);
         remove_dir(&self.dir)?;
-        removed.into_iter().collect()
+        removed
     }
 }
 
@@ -68,9 +68,14 @@ pub(crate) fn remove(engine: &Engine, request: &Remove) -> Result<()> {
         // With `--rm` its monitor has removed everything itself.
         return Ok(());
     };
-    clean_up(engine, &container)?;
-    let Container { dir, record, .. } = container;
-    let leftover = discard(&dir, &record, request.volumes || record.request.remove)?;
+    let volumes = request.volumes || container.record.request.remove;
+    take_away(engine, &container, lock, volumes)
+}
+
+/// The last steps, for who has the lock.
+pub(crate) fn take_away(engine: &Engine, container: &Container, lock: File, volumes: bool) -> Result<()> {
+    clean_up(engine, container)?;
+    let leftover = discard(&container.dir, &container.record, volumes)?;
     drop(lock);
     leftover.delete()
 }
@@ -163,7 +168,7 @@ fn monitor(payload: Pid, id: &str) -> Option<Pid> {
 }
 
 /// What a killed monitor could not give back.
-pub(crate) fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
+fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
     cgroups::remove(&container.dir, &container.record.id, engine.host()?)
 }
 
@@ -175,7 +180,7 @@ pub(crate) fn sweep(engine: &Engine) -> Result<Vec<Container>> {
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
         if name.starts_with(GONE_WITH_VOLUMES) {
-            remove_volumes(engine, &dir)?;
+            remove_volumes(&engine.volumes, &volumes_of(&dir))?;
         }
         if name.starts_with(GONE) || name.starts_with(NEW) && is_abandoned(&dir) {
             remove_dir(&dir)?;
@@ -213,18 +218,18 @@ fn tidy(engine: &Engine, container: &Container) -> Result<bool> {
 
 /// The anonymous volumes of a container that is half removed. Who removed it began with them and ends with the record, so
 /// one that has no record any more has none.
-fn remove_volumes(engine: &Engine, dir: &Path) -> Result<()> {
+fn volumes_of(dir: &Path) -> Vec<String> {
     let record = record::read::<Record>(&dir.join(file::RECORD)).unwrap_or_default();
-    let names = record.map_or(Vec::new(), |record| record.anonymous_volumes);
-    names.iter().try_for_each(|name| remove_volume(&engine.volumes, name))
+    record.map_or(Vec::new(), |record| record.anonymous_volumes)
 }
 
-/// Somebody else may be removing the same: whoever comes second finds nothing, and that is success.
-fn remove_volume(volumes: &Volumes, name: &str) -> Result<()> {
-    match volumes.remove(name) {
-        Err(error) if error.kind == Kind::NotFound => Ok(()),
-        other => other,
+/// Those that somebody else uses, too, stay. Somebody may be removing the same: whoever comes second finds nothing.
+fn remove_volumes(volumes: &Volumes, names: &[String]) -> Result<()> {
+    if names.is_empty() {
+        return Ok(());
     }
+    volumes.take(names, false)?;
+    volumes.sweep()
 }
 
 fn is_abandoned(dir: &Path) -> bool {

@@ -6,7 +6,7 @@ mod namespaces;
 pub(crate) mod rights;
 
 use crate::devices::Found;
-use api::{Create, Namespace};
+use api::{Below, Create, Namespace};
 use error::{Error, Result};
 use limits::Disks;
 use oci::ImageConfig;
@@ -43,14 +43,25 @@ pub(crate) struct Facts<'a> {
 /// A volume whose place on the host is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Placed {
-    /// Absolute path on the host.
-    pub source: PathBuf,
+    /// What is mounted.
+    pub content: Content,
     /// Absolute path inside.
     pub target: String,
     /// Refuse writing.
     pub read_only: bool,
     /// Empty is `rprivate`.
     pub propagation: String,
+    /// What becomes of mounts below.
+    pub below: Below,
+}
+
+/// What a volume shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// An absolute path on the host.
+    Host(PathBuf),
+    /// A file system in memory, with these options.
+    Memory(Vec<String>),
 }
 
 /// What a payload finds when its image says nothing.

@@ -1,31 +1,44 @@
 //! Volumes: folders that outlive containers.
 //!
 //! ```text
-//! <data>/volumes/<name>/_data      what containers see
-//!                      /_filling   a copy of the image's folder under way; one that a kill left is thrown away
-//!                      /_filled    a whole copy; it moves into `_data` entry by entry, and the next user goes on with it
-//!                         /content the entries; the folder around them has the metadata that `_data` shall have
-//! <data>/volumes/.removing-*       a volume on its way out; one that a kill left goes with the next removal
+//! <data>/volumes/<name>/            locked (shared) by who makes a container of it, alone by who removes it
+//!                      /_data       what containers see
+//!                      /volume.json when it was made, labels, options (volumes/facts.rs); locked by who fills the volume
+//!                      /_filling    a copy of the image's folder under way; one that a kill left is thrown away
+//!                      /_filled     a whole copy; it moves into `_data` entry by entry, and the next user goes on with it
+//!                         /content  the entries; the folder around them has the metadata that `_data` shall have
+//! <data>/volumes/.new-*             a volume being made, locked; one that a kill left goes with a later removal
+//! <data>/volumes/.removing-*        a volume on its way out; one that a kill left goes with the next removal
 //! ```
-//! So a kill leaves a volume that was never filled, or one whose filling is completed before anybody sees it. `_data`
-//! itself is never replaced: it may be mounted in a container that runs.
+//! So a kill leaves a volume that was never filled, or one whose filling is completed before anybody sees it; and an
+//! anonymous one whose container never came to be is one that nobody uses. `_data` itself is never replaced: it may be
+//! mounted in a container that runs.
+
+mod facts;
+mod fill;
+mod remove;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod users;
+
+pub(crate) use facts::Facts;
+pub(crate) use remove::Outcome;
+pub(crate) use users::Users;
 
 use crate::names::random_hex;
+use crate::{events, inspect};
 use error::{Error, Result, ResultExt};
-use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, ResolveFlags, flock, openat, openat2};
+use rustix::fs::{CWD, FlockOperation, Mode, OFlags, RenameFlags, flock, openat, renameat_with};
 use rustix::io::Errno;
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use sys::copy;
 
 const DATA: &str = "_data";
-const FILLING: &str = "_filling";
-const FILLED: &str = "_filled";
-const CONTENT: &str = "content";
-const REMOVING: &str = ".removing-";
+const NEW: &str = ".new-";
 
 /// What a file name can have, in bytes (`NAME_MAX`).
 const MAX_NAME_BYTES: usize = 255;
@@ -36,90 +49,150 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOF
 #[derive(Debug, Clone)]
 pub(crate) struct Volumes {
     dir: PathBuf,
+    containers: PathBuf,
+}
+
+/// A volume that nobody removes while this value lives.
+#[derive(Debug)]
+pub(crate) struct Leased {
+    /// Its name.
+    pub name: String,
+    /// Its content.
+    pub data: PathBuf,
+    /// What else is known of it.
+    pub facts: Facts,
+    _folder: OwnedFd,
 }
 
 impl Volumes {
     /// Of that data folder. Nothing is made before the first volume.
     pub(crate) fn new(data: &Path) -> Self {
-        Self { dir: data.join("volumes") }
+        Self { dir: data.join("volumes"), containers: data.join("containers") }
     }
 
-    /// The content of the volume of that name, which is made if there is none.
-    pub(crate) fn named(&self, name: &str) -> Result<PathBuf> {
+    /// The volume of that name; if there is none, one with these facts is made.
+    pub(crate) fn named(&self, name: &str, facts: impl Fn() -> Facts) -> Result<Leased> {
         check(name).map_err(|error| error.context(format!("create {name}")))?;
-        self.open(name).context(|| format!("can't make volume `{name}`"))
-    }
-
-    /// A new volume without a name of its own: 64 digits, and its content.
-    pub(crate) fn anonymous(&self) -> Result<(String, PathBuf)> {
-        let name = random_hex()?;
-        let data = self.named(&name)?;
-        Ok((name, data))
-    }
-
-    fn open(&self, name: &str) -> io::Result<PathBuf> {
-        let volume = self.dir.join(name);
-        let data = volume.join(DATA);
-        // What the image and its users put inside is guarded by the folder around it, not by `_data`'s own mode.
-        DirBuilder::new().recursive(true).mode(0o700).create(&volume)?;
-        match DirBuilder::new().mode(0o755).create(&data) {
-            // Whatever the umask says: an image's user must be able to enter.
-            Ok(()) => fs::set_permissions(&data, fs::Permissions::from_mode(0o755))?,
-            Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(cause) => return Err(cause),
-        }
-        if volume.join(FILLED).try_exists()? {
-            finish(lock(&volume)?.as_fd())?;
-        }
-        Ok(data)
-    }
-
-    /// Gives a volume that is still empty what the image has at `target`, and the metadata of that folder. Whatever
-    /// links the image has on the way, they stay inside of it. `data` is what [`named`](Self::named) returned.
-    pub(crate) fn fill(&self, image_root: BorrowedFd<'_>, target: &str, data: &Path) -> Result<()> {
-        let words = || format!("can't copy `{target}` of the image into its volume");
-        let Some(source) = open_in_root(image_root, target).context(words)? else { return Ok(()) };
-        let volume_dir = data.parent().ok_or_else(|| Error::invalid("not a volume").context(words()))?;
-        let volume = lock(volume_dir).context(words)?;
-        finish(volume.as_fd()).context(words)?;
-        if !is_empty(volume.as_fd()).context(words)? {
-            return Ok(());
-        }
-        sys::remove::remove_tree(volume.as_fd(), FILLING)?;
-        if let Err(error) = fill_aside(source.as_fd(), volume.as_fd()) {
-            // The failure is the one to tell; a leftover goes with the next try.
-            let _ = sys::remove::remove_tree(volume.as_fd(), FILLING);
-            return Err(error.context(words()));
-        }
-        finish(volume.as_fd()).context(words)
-    }
-
-    /// Removes a volume with its content.
-    pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        let words = || format!("can't remove volume `{name}`");
-        let missing = || Error::not_found(format!("get {name}: no such volume"));
-        check(name).map_err(|_| missing())?;
-        let folder = match openat(CWD, &self.dir, FOLDER, Mode::empty()) {
-            Err(Errno::NOENT) => return Err(missing()),
-            other => other.map_err(io::Error::from).context(words)?,
-        };
-        let aside = format!("{REMOVING}{}", random_hex()?);
-        match rustix::fs::renameat(&folder, name, &folder, &aside) {
-            Err(Errno::NOENT) => return Err(missing()),
-            other => other.map_err(io::Error::from).context(words)?,
-        }
-        for entry in fs::read_dir(&self.dir).context(words)? {
-            let name = entry.context(words)?.file_name();
-            if name.as_encoded_bytes().starts_with(REMOVING.as_bytes()) {
-                sys::remove::remove_tree(folder.as_fd(), &name)?;
+        let words = || format!("can't make volume `{name}`");
+        loop {
+            if let Some(found) = self.existing(name)? {
+                return Ok(found);
+            }
+            if let Some(made) = self.make(name, facts()).context(words)? {
+                return Ok(made);
             }
         }
-        Ok(())
+    }
+
+    /// A new volume without a name of its own: 64 digits.
+    pub(crate) fn anonymous(&self, mut facts: Facts) -> Result<Leased> {
+        facts.labels.insert(api::ANONYMOUS_LABEL.to_owned(), String::new());
+        self.named(&random_hex()?, || facts.clone())
+    }
+
+    /// The volume of that name, if there is one.
+    pub(crate) fn existing(&self, name: &str) -> Result<Option<Leased>> {
+        if check(name).is_err() {
+            return Ok(None);
+        }
+        let words = || format!("can't open volume `{name}`");
+        let volume = self.dir.join(name);
+        let Some(folder) = self.lease(&volume).context(words)? else { return Ok(None) };
+        if volume.join(fill::FILLED).try_exists().context(words)? {
+            let (_lock, folder) = fill::lock(&volume).context(words)?;
+            fill::finish(folder.as_fd()).context(words)?;
+        }
+        let facts = Facts::read(&volume)?;
+        Ok(Some(Leased { name: name.to_owned(), data: volume.join(DATA), facts, _folder: folder }))
+    }
+
+    /// All of them by name, with what is known of each. Nobody is kept from removing them.
+    pub(crate) fn list(&self) -> Result<Vec<(String, Facts)>> {
+        let words = || format!("can't list `{}`", self.dir.display());
+        let entries = match fs::read_dir(&self.dir) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            other => other.context(words)?,
+        };
+        let mut all = Vec::new();
+        for entry in entries {
+            let name = entry.context(words)?.file_name();
+            if let Some(name) = name.to_str().filter(|name| check(name).is_ok()) {
+                all.push((name.to_owned(), Facts::read(&self.dir.join(name))?));
+            }
+        }
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(all)
+    }
+
+    /// What is known of a volume, if there is one of that name.
+    pub(crate) fn facts(&self, name: &str) -> Result<Option<Facts>> {
+        let volume = self.dir.join(name);
+        if !volume.try_exists().context(|| format!("can't look at volume `{name}`"))? {
+            return Ok(None);
+        }
+        Facts::read(&volume).map(Some)
+    }
+
+    /// Where the content of a volume lies.
+    pub(crate) fn data(&self, name: &str) -> PathBuf {
+        self.dir.join(name).join(DATA)
+    }
+
+    /// Bytes of its files.
+    pub(crate) fn size(&self, name: &str) -> Result<u64> {
+        inspect::bytes_below(self.data(name))
+    }
+
+    fn tell(&self, action: &str, name: &str) {
+        if let Some(data) = self.dir.parent() {
+            events::tell_of_volume(data, action, name);
+        }
+    }
+
+    fn lease(&self, volume: &Path) -> io::Result<Option<OwnedFd>> {
+        let folder = match openat(CWD, volume, FOLDER, Mode::empty()) {
+            Err(Errno::NOENT) => return Ok(None),
+            other => other?,
+        };
+        rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockShared))?;
+        // It may have been removed while we waited.
+        Ok(if is_at(&folder, volume)? { Some(folder) } else { None })
+    }
+
+    /// Whole and leased when it gets its name; `None` when another has it meanwhile.
+    fn make(&self, name: &str, facts: Facts) -> Result<Option<Leased>> {
+        let aside = self.dir.join(format!("{NEW}{}", random_hex()?));
+        // What the image and its users put inside is guarded by the folder around it, not by `_data`'s own mode.
+        DirBuilder::new().recursive(true).mode(0o700).create(&aside)?;
+        let made = self.make_aside(&aside, name, facts);
+        if !matches!(made, Ok(Some(_))) {
+            // The first failure is the one to tell; a leftover is swept later.
+            let _ = fs::remove_dir_all(&aside);
+        }
+        made
+    }
+
+    fn make_aside(&self, aside: &Path, name: &str, facts: Facts) -> Result<Option<Leased>> {
+        let folder = openat(CWD, aside, FOLDER, Mode::empty()).map_err(io::Error::from)?;
+        flock(&folder, FlockOperation::LockShared).map_err(io::Error::from)?;
+        let data = aside.join(DATA);
+        DirBuilder::new().mode(0o755).create(&data)?;
+        // Whatever the umask says: an image's user must be able to enter.
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o755))?;
+        facts.write(aside)?;
+        match renameat_with(CWD, aside, CWD, self.dir.join(name), RenameFlags::NOREPLACE) {
+            Ok(()) => {
+                self.tell("create", name);
+                Ok(Some(Leased { name: name.to_owned(), data: self.data(name), facts, _folder: folder }))
+            }
+            Err(Errno::EXIST) => Ok(None),
+            Err(errno) => Err(io::Error::from(errno).into()),
+        }
     }
 }
 
 /// Docker's rule and Docker's words.
-fn check(name: &str) -> Result<()> {
+pub(crate) fn check(name: &str) -> Result<()> {
     if name.len() == 1 {
         return Err(Error::invalid("volume name is too short, names should be at least two alphanumeric characters"));
     }
@@ -137,63 +210,12 @@ fn check(name: &str) -> Result<()> {
     Ok(())
 }
 
-/// The volume's folder, locked until dropped: two containers that start at once must not both fill it.
-fn lock(volume: &Path) -> io::Result<OwnedFd> {
-    let folder = openat(CWD, volume, FOLDER, Mode::empty())?;
-    rustix::io::retry_on_intr(|| flock(&folder, FlockOperation::LockExclusive))?;
-    Ok(folder)
-}
-
-/// The image's folder at `target`, or nothing if there is none.
-fn open_in_root(root: BorrowedFd<'_>, target: &str) -> io::Result<Option<OwnedFd>> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match openat2(root, target, flags, Mode::empty(), ResolveFlags::IN_ROOT | ResolveFlags::NO_MAGICLINKS) {
-        Ok(folder) => Ok(Some(folder)),
-        Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+/// Does the path still mean this folder?
+fn is_at(folder: &OwnedFd, path: &Path) -> io::Result<bool> {
+    let ours = rustix::fs::fstat(folder)?;
+    match rustix::fs::lstat(path) {
+        Ok(there) => Ok((there.st_dev, there.st_ino) == (ours.st_dev, ours.st_ino)),
+        Err(Errno::NOENT) => Ok(false),
         Err(errno) => Err(errno.into()),
     }
 }
-
-fn is_empty(volume: BorrowedFd<'_>) -> io::Result<bool> {
-    let data = openat(volume, DATA, FOLDER, Mode::empty())?;
-    Ok(copy::names(data.as_fd())?.is_empty())
-}
-
-/// Copies into `_filling` and, when all is there and on the disk, calls it `_filled`.
-fn fill_aside(source: BorrowedFd<'_>, volume: BorrowedFd<'_>) -> Result<()> {
-    let words = || "can't prepare the volume";
-    let make = |parent, name| {
-        rustix::fs::mkdirat(parent, name, Mode::RWXU)?;
-        openat(parent, name, FOLDER, Mode::empty()).map_err(io::Error::from)
-    };
-    let aside = make(volume, FILLING).context(words)?;
-    let copied_bytes = copy::tree(source, make(aside.as_fd(), CONTENT).context(words)?.as_fd())?;
-    copy::folder_metadata(source, aside.as_fd()).context(words)?;
-    if copied_bytes > 0 {
-        // A volume that looks filled after a power loss, with empty files, would never be filled again.
-        rustix::fs::syncfs(&aside).map_err(io::Error::from).context(words)?;
-    }
-    rustix::fs::renameat(volume, FILLING, volume, FILLED).map_err(io::Error::from).context(words)
-}
-
-/// Moves what `_filled` holds into `_data`, also what a killed process left of it.
-fn finish(volume: BorrowedFd<'_>) -> io::Result<()> {
-    let filled = match openat(volume, FILLED, FOLDER, Mode::empty()) {
-        Err(Errno::NOENT) => return Ok(()),
-        other => other?,
-    };
-    let content = openat(&filled, CONTENT, FOLDER, Mode::empty())?;
-    let data = openat(volume, DATA, FOLDER, Mode::empty())?;
-    for name in copy::names(content.as_fd())? {
-        match rustix::fs::renameat_with(&content, &name, &data, &name, RenameFlags::NOREPLACE) {
-            // A container that runs made it meanwhile: what somebody wrote is worth more than the image's default.
-            Ok(()) | Err(Errno::EXIST) => {}
-            Err(errno) => return Err(errno.into()),
-        }
-    }
-    copy::folder_metadata(filled.as_fd(), data.as_fd())?;
-    sys::remove::remove_tree(volume, FILLED).map_err(io::Error::other)
-}
-
-#[cfg(test)]
-mod tests;

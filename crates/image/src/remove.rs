@@ -71,6 +71,15 @@ impl Store {
         Ok(freed)
     }
 
+    /// Tells `release` those of these layers (by diff ID) that no image and no running pull needs, under the store's lock.
+    pub fn release_unneeded(&self, layers: &[Digest], release: &mut dyn FnMut(&Digest) -> Result<()>) -> Result<()> {
+        self.create()?;
+        let _lock = self.lock_exclusive()?;
+        let (mut used, _) = self.leased()?;
+        self.add_used(&self.pointers()?, &mut used)?;
+        layers.iter().filter(|layer| !used.contains(layer)).try_for_each(release)
+    }
+
     /// A name whose content is damaged can't be found, but it can be removed.
     fn pointer_of(&self, text: &str) -> Result<Option<Pointer>> {
         let Ok(reference) = text.parse::<Reference>() else { return Ok(None) };

@@ -1,6 +1,6 @@
 //! What was asked of the host.
 
-use api::inspect::{Device, DeviceRate, HostConfig, LogConfig, NullList, RestartPolicy, Ulimit};
+use api::inspect::{Device, DeviceRate, HostConfig, LogConfig, MountPoint, NullList, RestartPolicy, Ulimit};
 use api::{Create, Ipc, Namespace, Network, Seccomp, Volume, VolumeSource};
 use oci::runtime::{DeviceRule, Linux};
 
@@ -16,9 +16,16 @@ pub(super) fn host_config(request: &Create, linux: &Linux) -> HostConfig {
     let rates = |rates: &[api::DeviceRate]| -> Vec<DeviceRate> {
         rates.iter().map(|rate| DeviceRate { path: rate.path.display().to_string(), rate: rate.rate }).collect()
     };
-    let tmpfs = request.tmpfs.iter().map(|tmpfs| (tmpfs.target.clone(), tmpfs.options.join(",")));
+    let tmpfs_mounts = request.tmpfs.iter().filter(|tmpfs| tmpfs.by_mount).map(tmpfs_mount);
+    let tmpfs = request
+        .tmpfs
+        .iter()
+        .filter(|tmpfs| !tmpfs.by_mount)
+        .map(|tmpfs| (tmpfs.target.clone(), tmpfs.options.join(",")));
     HostConfig {
-        binds: NullList(request.volumes.iter().filter_map(bind).collect()),
+        binds: NullList(request.volumes.iter().filter(|volume| !volume.by_mount).filter_map(bind).collect()),
+        volumes_from: NullList(request.volumes_from.iter().map(|from| from.text.clone()).collect()),
+        mounts: request.volumes.iter().filter(|v| v.by_mount).map(mount).chain(tmpfs_mounts).collect(),
         container_id_file: request.id_file.as_ref().map_or_else(String::new, |path| path.display().to_string()),
         log_config: LogConfig {
             kind: request.logging.driver.name().to_owned(),
@@ -96,6 +103,21 @@ fn bind(volume: &Volume) -> Option<String> {
     } else {
         format!("{source}:{target}:{}", options.join(","))
     })
+}
+
+/// As `--mount` says it.
+fn mount(volume: &Volume) -> MountPoint {
+    let (kind, source) = match &volume.source {
+        VolumeSource::Bind(path) => ("bind", path.display().to_string()),
+        VolumeSource::Named(name) => ("volume", name.clone()),
+        VolumeSource::Anonymous => ("volume", String::new()),
+    };
+    MountPoint { kind, source, target: volume.target.clone(), read_only: volume.read_only }
+}
+
+fn tmpfs_mount(tmpfs: &api::Tmpfs) -> MountPoint {
+    let read_only = tmpfs.options.iter().any(|option| option == "ro");
+    MountPoint { kind: "tmpfs", source: String::new(), target: tmpfs.target.clone(), read_only }
 }
 
 /// How Docker calls it.

@@ -1,4 +1,4 @@
-//! How much a container has written.
+//! How much a container has written, and how much a folder holds.
 
 use error::{Result, ResultExt};
 use snapshot::Upper;
@@ -6,12 +6,17 @@ use std::collections::HashSet;
 use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-/// Bytes of the regular files that the container in `dir` made or changed, each once however many names it has.
-/// Sparse files count as if they were not, as Docker counts them.
+/// Bytes of the regular files that the container in `dir` made or changed.
 pub(crate) fn written(dir: &Path) -> Result<u64> {
-    let mut folders = vec![Upper::at(dir).dir];
+    bytes_below(Upper::at(dir).dir)
+}
+
+/// Bytes of all regular files in a folder, each once however many names it has. Sparse files count as if they were not,
+/// as Docker counts them.
+pub(crate) fn bytes_below(folder: PathBuf) -> Result<u64> {
+    let mut folders = vec![folder];
     let mut seen = HashSet::new();
     let mut bytes = 0;
     while let Some(folder) = folders.pop() {

@@ -70,8 +70,7 @@ fn what_was_asked_is_told() {
         source,
         target: target.into(),
         read_only: target == "/etc/x",
-        propagation: String::new(),
-        no_copy: false,
+        ..Volume::default()
     };
     let request = Create {
         image: "nginx:1".into(),
@@ -81,9 +80,8 @@ fn what_was_asked_is_told() {
             volume(VolumeSource::Bind("/srv".into()), "/etc/x"),
             volume(VolumeSource::Named("data".into()), "/data"),
             volume(VolumeSource::Anonymous, "/cache"),
-            volume(VolumeSource::Bind("/dev".into()), "/dev/"),
         ],
-        tmpfs: vec![Tmpfs { target: "/tmp".into(), options: strings(&["size=1m"]) }],
+        tmpfs: vec![Tmpfs { target: "/tmp".into(), options: strings(&["size=1m"]), by_mount: false }],
         user: Some("www".into()),
         workdir: Some("/w".into()),
         init: true,
@@ -105,8 +103,6 @@ fn what_was_asked_is_told() {
             bind("/srv", "/etc/x", &["rbind", "ro", "rslave"]),
             bind("/data/volumes/data/_data", "/data", &["rbind"]),
             bind("/data/volumes/0a/_data", "/cache", &["rbind"]),
-            bind("/dev", "/dev", &["rbind"]),
-            bind("/proc", "/proc", &["rbind"]),
         ],
         ..Spec::default()
     };

@@ -14,6 +14,7 @@ pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) ->
     let mut spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
     crate::joins::add(&mut spec, &record.request, dir)?;
+    let _pinned = crate::placing::subpath::pin(&mut spec, record)?;
     let wanted = cgroups::plan(&spec, &record.id, host)?;
     let plan = runtime::compile(&spec, &setting(dir, record, host, &wanted.places()))?;
     let cgroup = wanted.make(dir, &record.id)?;

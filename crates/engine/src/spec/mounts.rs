@@ -1,8 +1,8 @@
 //! What is mounted above a container's root: Docker's file systems, the files of `/etc`, and what the user shows.
 
-use super::{Facts, Placed, rights};
+use super::{Content, Facts, Placed, rights};
 use crate::devices::Found;
-use api::{Create, Ipc, Namespace, Network, Tmpfs};
+use api::{Below, Create, Ipc, Namespace, Network, Tmpfs};
 use oci::runtime::Mount;
 use std::path::Path;
 
@@ -112,18 +112,29 @@ fn device(device: &Found) -> Mount {
 }
 
 fn volume(volume: &Placed) -> Mount {
+    let source = match &volume.content {
+        Content::Host(source) => source,
+        Content::Memory(options) => {
+            let mut mount = tmpfs(&Tmpfs { target: volume.target.clone(), options: options.clone(), by_mount: true });
+            mount.options.extend(volume.read_only.then(|| "ro".to_owned()));
+            return mount;
+        }
+    };
     let propagation = if volume.propagation.is_empty() { "rprivate" } else { &volume.propagation };
-    let mut options = vec!["rbind", propagation];
+    let mut options = vec![if volume.below == Below::Disabled { "bind" } else { "rbind" }, propagation];
     if volume.read_only {
+        options.push("ro");
         // Read-only means all of it, also what is mounted below.
-        options.extend(["ro", "rro"]);
+        if volume.below != Below::Writable {
+            options.push("rro");
+        }
     }
     // A payload that may make device nodes must not reach the host's devices through a folder of the host. What the
     // user shows on purpose from /dev keeps working.
-    if !volume.source.starts_with("/dev") {
+    if !source.starts_with("/dev") {
         options.extend(["nodev", "rnodev"]);
     }
-    mount("bind", &volume.source.to_string_lossy(), &volume.target, &options)
+    mount("bind", &source.to_string_lossy(), &volume.target, &options)
 }
 
 fn tmpfs(tmpfs: &Tmpfs) -> Mount {

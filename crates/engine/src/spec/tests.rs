@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::user::ResolvedUser;
-use api::{Create, DeviceRate, Ipc, Limits, Network, Rights, Sharing, Tmpfs, Ulimit};
+use api::{Below, Create, DeviceRate, Ipc, Limits, Network, Rights, Sharing, Tmpfs, Ulimit};
 use oci::runtime::{BlockDevice, DeviceRule};
 use testkit::golden;
 
@@ -18,11 +18,13 @@ fn strings(words: &[&str]) -> Vec<String> {
 }
 
 fn placed(source: &str, target: &str) -> Placed {
-    Placed { source: source.into(), target: target.into(), read_only: false, propagation: String::new() }
+    let content = Content::Host(source.into());
+    let below = Below::default();
+    Placed { content, target: target.into(), read_only: false, propagation: String::new(), below }
 }
 
 fn tmpfs(target: &str, options: &[&str]) -> Tmpfs {
-    Tmpfs { target: target.into(), options: strings(options) }
+    Tmpfs { target: target.into(), options: strings(options), by_mount: false }
 }
 
 fn root() -> ResolvedUser {

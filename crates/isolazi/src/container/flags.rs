@@ -1,8 +1,8 @@
 //! The flags of `run` and `create`, a plain list in the order of the help.
 
 use super::number::{bytes, integer};
-use super::{health, kernel, limits, names, rights, sharing};
-use crate::args::{list, parsed, switch, text};
+use super::{health, kernel, limits, mount, names, rights, sharing};
+use crate::args::{list, listed, parsed, switch, text};
 use clap::{Arg, ArgAction};
 
 /// What describes the container.
@@ -22,7 +22,6 @@ pub(crate) fn of_container() -> Vec<Arg> {
 fn of_payload() -> Vec<Arg> {
     vec![
         list("annotation", "list", "Add an annotation to the container (passed through to the OCI spec)"),
-        list("attach", "list", "Attach to STDIN, STDOUT or STDERR (default all that there are)").short('a'),
         text("cgroup-parent", "string", "Parent cgroup for the container"),
         text("cidfile", "string", "Write the container ID to the file"),
         text("domainname", "string", "Container NIS domain name"),
@@ -38,6 +37,12 @@ fn of_payload() -> Vec<Arg> {
         list("label-file", "list", "Read in a file of labels"),
         text("log-driver", "string", "Logging driver for the container (json-file, local, journald, none)"),
         list("log-opt", "list", "Log driver options (max-size, max-file, tag)"),
+        listed(
+            "mount",
+            "mount",
+            "Attach a filesystem mount to the container (type=bind|volume|tmpfs,source=,target=,…)",
+            mount::parse,
+        ),
         text("name", "string", "Assign a name to the container"),
         text("network", "network", "Connect the container to a network (host, none)").visible_alias("net"),
         parsed("oom-score-adj", "int", "The greater, the sooner killed for want of memory (-1000 to 1000)", integer),
@@ -63,6 +68,7 @@ fn of_payload() -> Vec<Arg> {
         switch("tty", "Allocate a pseudo-TTY").short('t'),
         text("user", "string", "Username or UID (format: <name|uid>[:<group|gid>])").short('u'),
         list("volume", "list", "Bind mount a volume ([SRC:]DST[:OPTIONS])").short('v'),
+        list("volumes-from", "list", "Mount volumes from the specified container(s) (CONTAINER[:ro])"),
         text("workdir", "string", "Working directory inside the container").short('w').visible_alias("cwd"),
     ]
 }
@@ -70,7 +76,10 @@ fn of_payload() -> Vec<Arg> {
 /// What Docker takes and nothing comes of here, as on every Linux: limits of Windows and of kernels long gone, notaries.
 fn ignored() -> Vec<Arg> {
     let valued = |name| text(name, "string", "Accepted for Docker's sake").action(ArgAction::Append).hide(true);
-    let mut flags = vec![switch("disable-content-trust", "Accepted for Docker's sake").hide(true)];
+    let mut flags = vec![
+        switch("disable-content-trust", "Accepted for Docker's sake").hide(true),
+        text("volume-driver", "string", "Optional volume driver for the container (local)").hide(true),
+    ];
     flags.extend(
         [
             "blkio-weight-device",
@@ -83,7 +92,6 @@ fn ignored() -> Vec<Arg> {
             "isolation",
             "kernel-memory",
             "link-local-ip",
-            "volume-driver",
         ]
         .map(valued),
     );

@@ -7,6 +7,7 @@ mod health;
 mod kernel;
 pub(crate) mod limits;
 mod logging;
+mod mount;
 mod names;
 mod number;
 mod request;
@@ -17,5 +18,7 @@ mod sharing;
 mod tests;
 mod tmpfs;
 mod volume;
+mod volumes_from;
 
 pub(crate) use request::{Caller, Terminals, Wish, named_variables, platform, wish, working_directory};
+pub(crate) use volume::no_driver;

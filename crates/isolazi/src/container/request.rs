@@ -1,8 +1,10 @@
 //! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
 
-use super::{env, health, kernel, limits, logging, names, restart, rights, sharing, tmpfs, volume};
+use super::{
+    env, health, kernel, limits, logging, mount, names, restart, rights, sharing, tmpfs, volume, volumes_from,
+};
 use crate::args::{all, is_given, is_on, one, value};
-use api::{Attach, Create, Namespace, Network, PullPolicy, RestartPolicy};
+use api::{Create, Namespace, Network, PullPolicy, RestartPolicy};
 use clap::ArgMatches;
 use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
@@ -49,8 +51,6 @@ pub(crate) struct Wish {
     pub quiet: bool,
     /// Do not stay.
     pub detach: bool,
-    /// Which streams this terminal takes part in.
-    pub attach: Attach,
     /// Hand our signals on.
     pub forward_signals: bool,
     /// Keys that detach, as typed.
@@ -65,11 +65,8 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         return Err(Error::invalid("invalid reference format"));
     }
     let detach = of_run && is_on(matches, "detach");
-    let attach = attach(matches)?;
-    if detach && attach.is_some() {
-        return Err(Error::invalid("conflicting options: cannot specify both --attach and --detach"));
-    }
     let (interactive, tty) = streams(matches, detach, of_run, caller.terminals);
+    let (volumes, tmpfs) = mounts(matches, caller)?;
     let create = Create {
         image,
         command: arguments.collect(),
@@ -77,14 +74,15 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         name: one(matches, "name").map(container_name).transpose()?,
         hostname: one(matches, "hostname").map(str::to_owned),
         env: variables(matches, caller)?,
-        volumes: volumes(matches, caller)?,
-        tmpfs: all(matches, "tmpfs").map(tmpfs::parse).collect::<Result<_>>()?,
+        volumes,
+        volumes_from: all(matches, "volumes-from").map(volumes_from::parse).collect::<Result<_>>()?,
+        tmpfs,
         workdir: one(matches, "workdir").map(working_directory).transpose()?,
         user: one(matches, "user").map(str::to_owned),
         read_only: is_on(matches, "read-only"),
         remove: is_on(matches, "rm"),
         interactive,
-        stdin_once: interactive && !detach && attach.is_none_or(|attach| attach.stdin),
+        stdin_once: interactive && !detach,
         tty,
         network: one(matches, "network").map_or(Ok(Network::default()), network)?,
         platform: platform(matches, caller.env)?,
@@ -119,7 +117,6 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         create,
         quiet: is_on(matches, "quiet"),
         detach,
-        attach: attach.unwrap_or(Attach::ALL),
         forward_signals: !of_run || is_given(matches, "sig-proxy").unwrap_or(true),
         detach_keys: of_run.then(|| one(matches, "detach-keys").map(str::to_owned)).flatten(),
     })
@@ -130,30 +127,10 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
 fn streams(matches: &ArgMatches, detach: bool, of_run: bool, terminals: Terminals) -> (bool, bool) {
     let (interactive, tty) = (is_given(matches, "interactive"), is_given(matches, "tty"));
     let Terminals { stdin, stdout, stderr } = terminals;
-    let says_nothing = interactive.is_none() && tty.is_none() && all(matches, "attach").next().is_none();
-    if says_nothing && of_run && !detach && stdin && stdout && stderr {
+    if interactive.is_none() && tty.is_none() && of_run && !detach && stdin && stdout && stderr {
         return (true, true);
     }
     (interactive.unwrap_or(false), tty.unwrap_or(false))
-}
-
-/// `-a`; `None` when nothing is said.
-fn attach(matches: &ArgMatches) -> Result<Option<Attach>> {
-    let mut attach = None;
-    for stream in all(matches, "attach") {
-        let none = Attach { stdin: false, stdout: false, stderr: false };
-        let chosen: &mut Attach = attach.get_or_insert(none);
-        match stream.to_ascii_lowercase().as_str() {
-            "stdin" => chosen.stdin = true,
-            "stdout" => chosen.stdout = true,
-            "stderr" => chosen.stderr = true,
-            _ => {
-                let text = format!("invalid argument \"{stream}\" for \"-a, --attach\" flag: ");
-                return Err(Error::invalid(text + "valid streams are STDIN, STDOUT and STDERR"));
-            }
-        }
-    }
-    Ok(attach)
 }
 
 /// The caller's own, then files, then flags: later ones win.
@@ -176,9 +153,21 @@ pub(crate) fn named_variables(matches: &ArgMatches, caller: &Caller<'_>) -> Resu
     Ok(env)
 }
 
-fn volumes(matches: &ArgMatches, caller: &Caller<'_>) -> Result<Vec<api::Volume>> {
+/// `-v`, `--tmpfs` and `--mount`.
+fn mounts(matches: &ArgMatches, caller: &Caller<'_>) -> Result<(Vec<api::Volume>, Vec<api::Tmpfs>)> {
     let places = volume::Places { directory: caller.directory, home: caller.home };
-    all(matches, "volume").map(|text| volume::parse(text, &places)).collect()
+    if let Some(driver) = one(matches, "volume-driver").filter(|driver| !matches!(*driver, "" | "local")) {
+        return Err(volume::no_driver(driver));
+    }
+    let mut volumes: Vec<_> = all(matches, "volume").map(|text| volume::parse(text, &places)).collect::<Result<_>>()?;
+    let mut temporary: Vec<_> = all(matches, "tmpfs").map(tmpfs::parse).collect::<Result<_>>()?;
+    for mount in matches.get_many::<mount::Mount>("mount").into_iter().flatten() {
+        match mount.clone().meant(&places)? {
+            mount::Meant::Volume(volume) => volumes.push(volume),
+            mount::Meant::Tmpfs(tmpfs) => temporary.push(tmpfs),
+        }
+    }
+    Ok((volumes, temporary))
 }
 
 /// What cannot be had, and what contradicts itself.

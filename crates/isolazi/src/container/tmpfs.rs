@@ -49,7 +49,7 @@ pub(super) fn parse(text: &str) -> Result<Tmpfs> {
             return Err(Error::invalid(format!("invalid tmpfs option `{option}`")));
         }
     }
-    Ok(Tmpfs { target: target.to_owned(), options })
+    Ok(Tmpfs { target: target.to_owned(), options, by_mount: false })
 }
 
 /// Would the kernel take it? It says only "invalid argument", and only when the container starts.

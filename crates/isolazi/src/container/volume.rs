@@ -46,25 +46,15 @@ pub(super) fn parse(text: &str, places: &Places<'_>) -> Result<Volume> {
         None => VolumeSource::Anonymous,
         Some(source) => parse_source(source, places)?,
     };
-    let mut volume =
-        Volume { source, target: target.to_owned(), read_only: false, propagation: String::new(), no_copy: false };
+    let mut volume = Volume { source, target: target.to_owned(), ..Volume::default() };
     parse_options(&mut volume, options)?;
     Ok(volume)
 }
 
 /// A path is a bind, a word is a named volume.
 fn parse_source(source: &str, places: &Places<'_>) -> Result<VolumeSource> {
-    if source.starts_with('/') {
-        return Ok(VolumeSource::Bind(source.into()));
-    }
-    if source == "~" || source.starts_with("~/") {
-        let home = places.home.ok_or_else(|| Error::invalid(format!("can't resolve `{source}`: no home is known")))?;
-        return Ok(VolumeSource::Bind(home.join(source.trim_start_matches('~').trim_start_matches('/'))));
-    }
-    if source.starts_with('.') {
-        let directory =
-            (places.directory)().map_err(|cause| Error::from(cause).context(format!("can't resolve `{source}`")))?;
-        return Ok(VolumeSource::Bind(normalized(&directory.join(source))));
+    if let Some(path) = parse_source_path(source, places)? {
+        return Ok(VolumeSource::Bind(path));
     }
     let mut bytes = source.bytes();
     let is_name = bytes.next().is_some_and(|b| b.is_ascii_alphanumeric())
@@ -77,6 +67,29 @@ fn parse_source(source: &str, places: &Places<'_>) -> Result<VolumeSource> {
         .hint("to mount a directory of this machine, give its absolute path, or begin it with `./`"));
     }
     Ok(VolumeSource::Named(source.to_owned()))
+}
+
+/// The absolute path that a source means, if it is one of a path.
+pub(super) fn parse_source_path(source: &str, places: &Places<'_>) -> Result<Option<PathBuf>> {
+    if source.starts_with('/') {
+        return Ok(Some(source.into()));
+    }
+    if source == "~" || source.starts_with("~/") {
+        let home = places.home.ok_or_else(|| Error::invalid(format!("can't resolve `{source}`: no home is known")))?;
+        return Ok(Some(home.join(source.trim_start_matches('~').trim_start_matches('/'))));
+    }
+    if source.starts_with('.') {
+        let directory =
+            (places.directory)().map_err(|cause| Error::from(cause).context(format!("can't resolve `{source}`")))?;
+        return Ok(Some(normalized(&directory.join(source))));
+    }
+    Ok(None)
+}
+
+/// There are no plugins.
+pub(crate) fn no_driver(driver: &str) -> Error {
+    Error::not_found(format!("error looking up volume plugin {driver}: plugin \"{driver}\" not found"))
+        .hint("volumes are folders on this machine (`local`)")
 }
 
 /// Without `.` and with `..` taken by name, as a shell's `cd` does.
@@ -164,8 +177,8 @@ mod tests {
             ("vol:/b:nocopy", named("vol"), "/b", false, "", true),
             ("a.b-c_d:/b", named("a.b-c_d"), "/b", false, "", false),
         ] {
-            let expected =
-                Volume { source, target: target.into(), read_only, propagation: propagation.into(), no_copy };
+            let (target, propagation) = (target.into(), propagation.into());
+            let expected = Volume { source, target, read_only, propagation, no_copy, ..Volume::default() };
             assert_eq!(try_parse(text).unwrap(), expected, "{text}");
         }
     }

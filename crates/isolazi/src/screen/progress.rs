@@ -72,7 +72,7 @@ impl Progress {
         let is_pull = self.stream == Stream::Out;
         let stream = match event {
             // Among bars it must be drawn with them.
-            PullEvent::Warning(_) if !matches!(self.style, Style::Bars(..)) => Stream::Err,
+            PullEvent::Warning(_) | PullEvent::Note(_) if !matches!(self.style, Style::Bars(..)) => Stream::Err,
             _ => self.stream,
         };
         let text = state.advance(self.style, is_pull, event, Instant::now());
@@ -102,6 +102,7 @@ impl State {
     fn advance(&mut self, style: Style, is_pull: bool, event: PullEvent, now: Instant) -> String {
         match event {
             PullEvent::Warning(text) => self.note(style, &format!("Warning: {text}\n")),
+            PullEvent::Note(text) => self.note(style, &format!("{text}\n")),
             PullEvent::Layer { digest, step } => self.layer(style, digest, step, now),
             _ if style == Style::Quiet => String::new(),
             PullEvent::Pulling { tag, repository } => {

@@ -266,8 +266,9 @@ impl ser::SerializeStruct for Fields {
     fn skip_field(&mut self, name: &'static str) -> Result<(), Unfit> {
         let nothing = match name {
             "Annotations" | "ExposedPorts" | "Sysctls" | "Tmpfs" => Value::Null(Shape::Map),
-            "Shell" => Value::Null(Shape::List),
-            "Driver" | "Name" | "StopSignal" | "Variant" | "status" | "id" | "from" => "".into(),
+            "Mounts" | "Shell" => Value::Null(Shape::List),
+            "ReadOnly" => Value::Bool(false),
+            "Driver" | "Name" | "Source" | "StopSignal" | "Variant" | "status" | "id" | "from" => "".into(),
             _ => Value::Null(Shape::Pointer),
         };
         self.0.absent.push((name, nothing));
