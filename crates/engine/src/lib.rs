@@ -24,6 +24,7 @@ mod logs;
 mod monitor;
 mod names;
 mod orders;
+mod orphans;
 mod placing;
 mod processes;
 mod record;

@@ -22,6 +22,7 @@ pub(crate) const VERB: Verb = Verb {
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let stop = stop::manner(matches)?;
+    door.engine(As::Caller)?.end_orphans(&rest(matches))?;
     let engine = door.engine(As::Root)?;
     Ok(each(door, rest(matches), |door, container| {
         engine.restart(container, &stop, &mut |note| door.console.tell(format!("{note}\n")))?;

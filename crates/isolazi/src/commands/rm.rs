@@ -32,6 +32,7 @@ fn flags() -> Vec<Arg> {
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let (force, volumes) = (is_on(matches, "force"), is_on(matches, "volumes"));
+    door.engine(As::Caller)?.end_orphans(&rest(matches))?;
     let engine = door.engine(As::Root)?;
     Ok(each(door, rest(matches), |door, container| {
         match engine.remove(&Remove { container: container.to_owned(), force, volumes }) {

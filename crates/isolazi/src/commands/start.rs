@@ -36,6 +36,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let detach_keys = DetachKeys::parse(one(matches, "detach-keys"))?;
     let interactive = is_on(matches, "interactive");
     let containers = rest(matches);
+    door.engine(As::Caller)?.end_orphans(&containers)?;
     if !interactive && !is_on(matches, "attach") {
         let engine = door.engine(As::Root)?;
         return Ok(each(door, containers, |door, container| {
@@ -62,7 +63,6 @@ fn start_attached(engine: &Engine, container: &str, interactive: bool, detach_ke
         Some(started) => started,
         None => engine.attach(container, Attach { stdin: interactive, ..Attach::ALL })?,
     };
-    let manner =
-        Manner { interactive, tty: started.tty, forward_signals: true, stdout: true, stderr: true, detach_keys };
+    let manner = Manner { interactive, tty: started.tty, forward_signals: true, detach_keys };
     Ok(attach::attach(&started.session.socket, container, manner)?.code())
 }
