@@ -61,6 +61,7 @@ pub(crate) const GROUPS: &[Group] = &[
     Group { name: "container", about: "Manage containers" },
     Group { name: "image", about: "Manage images" },
     Group { name: "system", about: "Manage isolazi" },
+    Group { name: "volume", about: "Manage volumes" },
 ];
 
 /// The commands, in the order of the help.
@@ -95,6 +96,16 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::images::VERB,
     commands::rmi::VERB,
     commands::inspect::OF_IMAGE,
+    commands::prune::VERB,
+    commands::prune::OF_CONTAINER,
+    commands::prune::OF_IMAGE,
+    commands::prune::OF_SYSTEM,
+    commands::df::VERB,
+    commands::volume::create::VERB,
+    commands::volume::ls::VERB,
+    commands::volume::inspect::VERB,
+    commands::volume::rm::VERB,
+    commands::volume::prune::VERB,
     commands::boot::VERB,
     commands::version::VERB,
     commands::info::VERB,

@@ -34,7 +34,8 @@ const SHORT_ID: usize = 12;
 const NONE: &str = "<none>";
 const TABLE: &str = r"table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
 const TABLE_WITH_DIGESTS: &str = r"table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{.CreatedSince}}\t{{.Size}}";
-const HEADINGS: &[(&str, &str)] = &[
+/// Fields and their headings.
+pub(crate) const HEADINGS: &[(&str, &str)] = &[
     ("CreatedAt", "CREATED AT"),
     ("CreatedSince", "CREATED"),
     ("Digest", "DIGEST"),
@@ -93,7 +94,7 @@ fn name(image: &ImageSummary) -> (&str, &str) {
 }
 
 /// All fields of one image.
-fn row(image: &ImageSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) -> Row {
+pub(crate) fn row(image: &ImageSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) -> Row {
     let or = |text: &str, other: &str| if text.is_empty() { other.to_owned() } else { text.to_owned() };
     let id = image.id.to_string();
     let short = id.split_once(':').map_or(id.as_str(), |(_, hex)| hex).chars().take(SHORT_ID).collect();

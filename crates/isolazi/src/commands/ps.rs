@@ -36,7 +36,8 @@ const SHORT_ID: usize = 12;
 const MOUNT_COLUMNS: usize = 15;
 const TABLE: &str = r"table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t{{.Ports}}\t{{.Names}}";
 const SIZE: &str = r"\t{{.Size}}";
-const HEADINGS: &[(&str, &str)] = &[
+/// Fields and their headings.
+pub(crate) const HEADINGS: &[(&str, &str)] = &[
     ("Command", "COMMAND"),
     ("CreatedAt", "CREATED AT"),
     ("HealthStatus", "HEALTH STATUS"),
@@ -127,7 +128,7 @@ fn last(text: Option<&str>) -> Result<Option<usize>> {
 }
 
 /// All fields of one container.
-fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) -> Row {
+pub(crate) fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, zone: &TimeZone) -> Row {
     let labels = container.labels.iter().map(|(key, value)| format!("{key}={value}"));
     let mounts = container.mounts.iter().map(|mount| match no_trunc {
         true => mount.name.clone(),

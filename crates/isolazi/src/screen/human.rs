@@ -39,6 +39,11 @@ pub(crate) fn size(bytes: u64) -> String {
     scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"], 3)
 }
 
+/// Decimal size with four significant digits, as totals are told: `212.4MB`.
+pub(crate) fn total(bytes: u64) -> String {
+    scaled(bytes, 1000.0, &["B", "kB", "MB", "GB", "TB", "PB", "EB"], 4)
+}
+
 /// Binary size with four significant digits: `7.654GiB`.
 pub(crate) fn binary_size(bytes: u64) -> String {
     scaled(bytes, 1024.0, &["B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"], 4)
@@ -127,6 +132,9 @@ mod tests {
             (u64::MAX, "18.4EB"),
         ] {
             assert_eq!(size(bytes), words, "{bytes}");
+        }
+        for (bytes, words) in [(0, "0B"), (212_441_000, "212.4MB"), (1_234_567, "1.235MB")] {
+            assert_eq!(total(bytes), words, "{bytes}");
         }
         for (bytes, words) in
             [(0, "0B"), (1023, "1023B"), (1024, "1KiB"), (24_536_678, "23.4MiB"), (8_218_000_000, "7.654GiB")]
