@@ -84,6 +84,7 @@ fn a_client_that_stops_reading_holds_the_payload_up_for_a_while_and_is_cut_off()
                 Hint: `isolazi logs box` has all of it\n";
     assert_eq!((output.code, output.stderr.as_str()), (1, told));
     assert!(output.stdout.len() < 3_000_000 && output.stdout.bytes().all(|byte| byte == b'x'));
+    assert_eq!(state(isolazi, "{{.State}}"), "running");
     eventually("all of it in the log", || (isolazi.run(&["logs", "box"]).ok().len() == 3_000_001).then_some(()));
     isolazi.run(&["rm", "-f", "box"]).ok();
 }

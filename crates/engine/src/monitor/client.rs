@@ -179,13 +179,14 @@ impl Client {
             return;
         }
         self.queue.clear();
-        self.queued_bytes = 0;
         self.full_since = None;
         let text = format!("output was not read for {} s: the connection to container {name} is cut", STALL.as_secs());
         let error = Error::new(Kind::Unavailable, text).hint(format!("`isolazi logs {name}` has all of it"));
         let (kind, body) = FromMonitor::Failed(error).encode();
         // Its socket is full, so it is the only message that waits.
-        self.queue.push_back([&[kind], &*body].concat());
+        let message = [&[kind], &*body].concat();
+        self.queued_bytes = message.len();
+        self.queue.push_back(message);
         self.role = Role::Leaving;
     }
 
@@ -270,5 +271,36 @@ impl Client {
 impl AsFd for Client {
     fn as_fd(&self) -> rustix::fd::BorrowedFd<'_> {
         self.socket.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_is_cut_off_hears_the_beginning_and_why() {
+        let (ours, theirs) = sys::socket::message_pair().unwrap();
+        let mut client = Client::new(ours, Role::Attached(Attach::ALL));
+        while !client.is_full() {
+            client.send(b'O', &[b'x'; 60_000]);
+        }
+        let full = Instant::now();
+        client.cut_off_if_stalled(full, "box");
+        assert!(client.is_full() && client.role == Role::Attached(Attach::ALL));
+        client.cut_off_if_stalled(full + STALL, "box");
+        assert!(!client.is_full() && !client.has_heard_all() && client.role == Role::Leaving);
+        let mut buffer = vec![0; 64 * 1024];
+        let mut last = None;
+        while let Ok((length @ 1.., _)) = sys::socket::receive(&theirs, &mut buffer, RecvFlags::DONTWAIT) {
+            client.flush();
+            last = Some(buffer[..length].to_vec());
+        }
+        assert!(client.has_heard_all() && !client.is_full() && client.cut_off_at().is_none());
+        let last = last.unwrap();
+        match FromMonitor::decode(&last).unwrap() {
+            FromMonitor::Failed(error) => assert!(error.to_string().ends_with("container box is cut"), "{error}"),
+            other => panic!("{other:?}"),
+        }
     }
 }
