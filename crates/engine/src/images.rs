@@ -124,9 +124,7 @@ impl Engine {
         }
         let mut releasing = Releasing::new(self);
         let removed = self.images.remove(wanted, force, &mut |diff_id| releasing.release(diff_id))?;
-        self.tell_of_removed(&removed);
-        let untagged = removed.untagged.into_iter().map(Removed::Untagged);
-        Ok(untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect())
+        Ok(self.tell_of_removed(removed))
     }
 }
 
@@ -162,10 +160,15 @@ impl<'a> Releasing<'a> {
 }
 
 impl Engine {
-    pub(crate) fn tell_of_removed(&self, removed: &image::Removed) {
+    /// Writes down what happened, and says it line by line.
+    pub(crate) fn tell_of_removed(&self, mut removed: image::Removed) -> Vec<Removed> {
+        // What has no name loses none.
+        removed.untagged.retain(|name| !name.parse().is_ok_and(|name| is_nameless(&name)));
         let data = &self.paths.data;
         removed.untagged.iter().for_each(|name| events::tell_of_image(data, "untag", name));
         removed.deleted.iter().for_each(|id| events::tell_of_image(data, "delete", &id.to_string()));
+        let untagged = removed.untagged.into_iter().map(Removed::Untagged);
+        untagged.chain(removed.deleted.into_iter().map(Removed::Deleted)).collect()
     }
 
     /// What all containers stand on, those that are being made, too.

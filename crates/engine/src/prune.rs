@@ -51,9 +51,7 @@ impl Engine {
                 other => other?,
             };
             bytes += removed.freed_bytes;
-            self.tell_of_removed(&removed);
-            lines.extend(removed.untagged.into_iter().map(Removed::Untagged));
-            lines.extend(removed.deleted.into_iter().map(Removed::Deleted));
+            lines.extend(self.tell_of_removed(removed));
         }
         if *prune == Prune::default() && self.paths.data.join("images").try_exists()? {
             bytes += self.images.sweep()?;

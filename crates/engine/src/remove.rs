@@ -168,7 +168,7 @@ fn monitor(payload: Pid, id: &str) -> Option<Pid> {
 }
 
 /// What a killed monitor could not give back.
-fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
+pub(crate) fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
     cgroups::remove(&container.dir, &container.record.id, engine.host()?)
 }
 

@@ -23,13 +23,14 @@ pub struct Session {
 
 /// Starts a container that exists; `None` when it runs already.
 pub(crate) fn start_again(engine: &Engine, id: &str) -> Result<Option<Session>> {
-    let Some((lock, Container { dir, record, status, .. })) = lock(engine, id)? else { return Ok(None) };
+    let Some((lock, container)) = lock(engine, id)? else { return Ok(None) };
+    if container.state != State::Exited {
+        // A cgroup that a killed monitor left may be frozen: whoever starts in it would never move.
+        crate::remove::clean_up(engine, &container)?;
+    }
+    let Container { dir, record, .. } = container;
     if record.layers.is_empty() && record.created.is_empty() {
         return Err(Error::new(Kind::Conflict, format!("container {id} is damaged: it can only be removed")));
-    }
-    if !status.started.is_empty() && status.finished.is_empty() {
-        // Its monitor was killed: what it could not give back, with the processes in it.
-        crate::cgroups::remove(&dir, &record.id, engine.host()?)?;
     }
     let root = mount_again(&dir, &record)?;
     start(Created { id: record.id, dir, lock, root }).map(Some)

@@ -88,3 +88,23 @@ fn a_client_that_stops_reading_holds_the_payload_up_for_a_while_and_is_cut_off()
     eventually("all of it in the log", || (isolazi.run(&["logs", "box"]).ok().len() == 3_000_001).then_some(()));
     isolazi.run(&["rm", "-f", "box"]).ok();
 }
+
+#[test]
+fn a_run_takes_part_in_the_streams_that_it_names() {
+    let busybox = Busybox::new();
+    let run = |flags: &[&str]| {
+        let flags = [&["--rm", "--network", "none"], flags].concat();
+        let words = busybox.words(&flags, &["sh", "-c", "echo out; echo err >&2; cat; exit 3"]);
+        busybox.isolazi.run_with(&words, b"in\n", LIMIT)
+    };
+    assert_eq!(run(&["-a", "stdout"]), said(3, "out\n", ""));
+    assert_eq!(run(&["--attach=STDERR"]), said(3, "", "err\n"));
+    assert_eq!(run(&["-i", "-a", "stdin", "-a", "stdout"]), said(3, "out\nin\n", ""));
+    let refused = |flags: &[&str], told: &str| assert_eq!(run(flags), said(125, "", &format!("Error: {told}\n")));
+    refused(&["-d", "-a", "stdout"], "conflicting options: cannot specify both --attach and --detach");
+    refused(
+        &["-a", "all"],
+        "invalid argument \"all\" for \"-a, --attach\" flag: valid streams are STDIN, STDOUT and STDERR",
+    );
+    busybox.holds_nothing();
+}

@@ -262,6 +262,53 @@ fn volumes_and_binds_are_seen_whether_it_runs_or_not() {
 }
 
 #[test]
+fn one_that_is_paused_gives_and_takes_and_all_of_a_tree_comes_out() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    let file = write(isolazi, "in", "in\n");
+    let running = start(&busybox, &["--tmpfs", "/tmp"], "echo kept >/tmp/kept");
+    isolazi.run(&["pause", "box"]).ok();
+    assert_eq!(isolazi.run(&["cp", &file, "box:/tmp"]).ok(), "");
+    // Its `/proc` and `/sys` without content, and no devices of the host.
+    let output = isolazi.run(&["cp", "box:/", "whole"]).succeeds();
+    assert!(
+        output.stdout.is_empty() && output.stderr.starts_with("Warning: device nodes were left out: "),
+        "{output:?}"
+    );
+    let whole = isolazi.work().join("whole");
+    assert_eq!(files(&whole.join("tmp")), ["in 644 in", "kept 644 kept"]);
+    assert!(files(&whole.join("proc")).is_empty() && files(&whole.join("sys")).is_empty());
+    assert!(fs::metadata(whole.join("bin/busybox")).is_ok() && fs::metadata(whole.join("dev/null")).is_err());
+    isolazi.run(&["unpause", "box"]).ok();
+    end(running);
+    isolazi.run(&["rm", "box"]).ok();
+    busybox.holds_nothing();
+}
+
+#[test]
+fn a_copy_into_one_that_does_not_run_keeps_it_from_starting_and_a_killed_one_does_not() {
+    for busybox in Busybox::both() {
+        let isolazi = &busybox.isolazi;
+        isolazi.run(&["create", "--name", "box", "--network", "none", &busybox.image, "true"]).succeeds();
+        // It waits for its input, with the container's lock in its hand.
+        let mut copy = isolazi.spawn(&["cp", "-", "box:/"]);
+        let lock = fs::File::open(common::container(isolazi).join("lock")).unwrap();
+        let held = || match lock.try_lock_shared() {
+            Ok(()) => lock.unlock().map(|()| false).unwrap(),
+            Err(_) => true,
+        };
+        common::eventually("the lock", || held().then_some(()));
+        assert_eq!(common::state(isolazi, "{{.State}}"), "created");
+        copy.signal(rustix::process::Signal::KILL);
+        drop(copy.child().stdin.take());
+        assert_eq!(copy.finish(b"", LIMIT).code, 137);
+        assert_eq!(isolazi.run(&["start", "-a", "box"]).ok(), "");
+        isolazi.run(&["rm", "box"]).ok();
+        busybox.holds_nothing();
+    }
+}
+
+#[test]
 fn a_read_only_root_takes_nothing_but_its_volumes_do() {
     let busybox = Busybox::new();
     let isolazi = &busybox.isolazi;

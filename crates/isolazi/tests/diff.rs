@@ -71,6 +71,24 @@ A /vol
 }
 
 #[test]
+fn a_tree_of_ill_will_is_compared_or_refused() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    let script = "i=0; while [ $i -lt DEPTH ]; do mkdir d; cd d; i=$((i + 1)); done";
+    for (name, depth) in [("deep", "255"), ("deeper", "300")] {
+        let script = script.replace("DEPTH", depth);
+        isolazi.run(&busybox.words(&["--name", name, "--network", "none", "-w", "/"], &["sh", "-c", &script])).ok();
+    }
+    assert_eq!(isolazi.run(&["diff", "deep"]).ok().lines().count(), 255);
+    let at = "d/".repeat(100);
+    isolazi
+        .run(&["diff", "deeper"])
+        .fails(1, &format!("Error: can't compare `/{at}…` with the image: deeper than 256 folders\n"));
+    isolazi.run(&["rm", "deep", "deeper"]).ok();
+    busybox.holds_nothing();
+}
+
+#[test]
 fn who_changed_nothing_has_no_changes() {
     for busybox in Busybox::both() {
         let isolazi = &busybox.isolazi;

@@ -174,3 +174,29 @@ fn what_cannot_be_meant_is_refused() {
     // Nothing has happened yet.
     assert_eq!(isolazi.run(&["system", "events", "--since", "0", "--until", "0s"]).ok(), "");
 }
+
+#[test]
+fn what_is_done_with_a_containers_files_is_told() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    isolazi.run(&busybox.words(&["-d", "--name", "box", "--network", "none"], &["sleep", "1000"])).succeeds();
+    isolazi.run(&["cp", "box:/etc/passwd", "copy"]).ok();
+    isolazi.run(&["cp", "copy", "box:/tmp"]).ok();
+    isolazi.run(&["export", "-o", "all", "box"]).ok();
+    let image = isolazi.run(&["commit", "-m", "why", "box", "made"]).ok();
+    isolazi.run(&["rm", "-f", "box"]).ok();
+    let format = "{{.Action}} {{.Actor.Attributes.path}} {{.Actor.Attributes.imageID}} {{.Actor.Attributes.imageRef}}";
+    let actions = told(isolazi, format, &["container=box"]);
+    let none = "<no value>";
+    let expected = [
+        format!("create {none} {none} {none}"),
+        format!("start {none} {none} {none}"),
+        format!("archive-path /etc/passwd {none} {none}"),
+        format!("extract-to-dir /tmp {none} {none}"),
+        format!("export {none} {none} {none}"),
+        format!("pause {none} {none} {none}"),
+        format!("unpause {none} {none} {none}"),
+        format!("commit {none} {} made:latest", image.trim()),
+    ];
+    assert_eq!(actions[..8], expected);
+}

@@ -433,6 +433,13 @@ fn the_journal_gets_each_line_with_what_is_known_of_it() {
         let length = socket.recv(&mut buffer).unwrap();
         assert_eq!(std::str::from_utf8(&buffer[..length]).unwrap(), entry(rest));
     }
+    // Nobody reads any more: the payload goes on all the same.
+    let much = ["--name", "much", "--network", "none", "--log-driver", "journald"];
+    let output = with_journal(isolazi, &folder, &busybox.words(&much, &["seq", "3000"]));
+    assert_eq!((output.code, output.stdout.lines().count(), output.stderr.as_str()), (0, 3000, ""));
+    let status = std::fs::read(folder_of(isolazi, "much").join("status.json")).unwrap();
+    let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+    assert_eq!(status["error"], "can't write to the journal: resource temporarily unavailable");
     isolazi.run(&["logs", "web"]).fails(
         1,
         "Error: configured logging driver does not support reading\nHint: `journalctl CONTAINER_NAME=web` shows it\n",

@@ -73,3 +73,23 @@ fn a_removed_when_done_container_starts_once() {
     busybox.holds_nothing();
     busybox.isolazi.run(&["start", "box"]).fails(1, "Error: No such container: box\n");
 }
+
+#[test]
+fn one_that_was_paused_when_its_monitor_died_starts_again() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    create(&busybox, &[], "sleep 1000");
+    isolazi.run(&["start", "box"]).ok();
+    isolazi.run(&["pause", "box"]).ok();
+    let monitor = common::parent(common::payload(isolazi));
+    rustix::process::kill_process(monitor, rustix::process::Signal::KILL).unwrap();
+    // Not `wait` and nothing that lists: they would clean up.
+    common::eventually("its end", || {
+        let output = isolazi.run(&["exec", "box", "true"]);
+        output.stderr.ends_with("is not running\n").then_some(())
+    });
+    assert_eq!(isolazi.run(&["start", "box"]).ok(), "box\n");
+    assert_eq!(isolazi.run(&["exec", "box", "echo", "there"]).ok(), "there\n");
+    isolazi.run(&["rm", "-f", "box"]).ok();
+    busybox.holds_nothing();
+}

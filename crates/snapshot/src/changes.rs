@@ -5,12 +5,13 @@
 
 use crate::flavour::Flavour;
 use crate::merge::is_opaque;
-use crate::name::{join, shown};
+use crate::name::{join, shown, split};
 use crate::tree::{is_whiteout, stat};
 use error::{Error, Result, ResultExt};
 use rustix::fs::{FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::CString;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
@@ -37,14 +38,9 @@ pub fn changes(
     flavour: Flavour,
     omit: &HashSet<Vec<u8>>,
 ) -> Result<Vec<(Vec<u8>, Change)>> {
-    let mut comparing = Comparing { flavour, omit, at: Vec::new(), found: Vec::new() };
-    let open = |fd| open_folder(fd, b".");
-    let compared = open(upper).and_then(|upper| Ok((upper, open(lower)?))).map_err(Error::from);
-    compared
-        .and_then(|(upper, lower)| comparing.folder(&upper, Some(&lower), b"", 0))
-        .context(|| format!("can't compare `/{}` with the image", shown(&comparing.at)))?;
-    comparing.found.sort();
-    Ok(comparing.found)
+    let mut comparing = Comparing { flavour, omit, at: Vec::new(), found: BTreeMap::new() };
+    comparing.walk(upper, lower).context(|| format!("can't compare `/{}` with the image", shown(&comparing.at)))?;
+    Ok(comparing.settled())
 }
 
 struct Comparing<'a> {
@@ -52,75 +48,105 @@ struct Comparing<'a> {
     omit: &'a HashSet<Vec<u8>>,
     /// Where we are; after a failure, where it was.
     at: Vec<u8>,
-    found: Vec<(Vec<u8>, Change)>,
+    found: BTreeMap<Vec<u8>, Change>,
+}
+
+/// A folder on the way.
+struct Folder {
+    upper: OwnedFd,
+    /// The same folder below, if there is one.
+    lower: Option<OwnedFd>,
+    path: Vec<u8>,
+    /// What of it has still to be compared.
+    left: Vec<CString>,
 }
 
 impl Comparing<'_> {
-    fn folder(&mut self, upper: &OwnedFd, lower: Option<&OwnedFd>, path: &[u8], depth: usize) -> Result<()> {
-        if depth >= DEPTH {
-            return Err(Error::invalid(format!("deeper than {DEPTH} folders")));
-        }
-        let names = sys::copy::names(upper.as_fd())?;
-        if let Some(lower) = lower.filter(|_| is_opaque(upper.as_fd(), self.flavour)) {
-            let kept: HashSet<_> = names.iter().collect();
-            for gone in sys::copy::names(lower.as_fd())?.iter().filter(|name| !kept.contains(name)) {
-                self.found.push((join(path, gone.to_bytes()), Change::Deleted));
-            }
-        }
-        for name in names {
-            let name = name.to_bytes();
-            let inner = join(path, name);
-            if self.omit.contains(&inner) {
+    /// Not by recursion: a hostile tree is as deep as the stack is not.
+    fn walk(&mut self, upper: BorrowedFd<'_>, lower: BorrowedFd<'_>) -> Result<()> {
+        let (upper, lower) = (open_folder(upper, b".")?, open_folder(lower, b".")?);
+        let mut way = vec![self.enter(upper, Some(lower), Vec::new())?];
+        while let Some(here) = way.last_mut() {
+            let Some(name) = here.left.pop() else {
+                way.pop();
+                continue;
+            };
+            self.at = join(&here.path, name.to_bytes());
+            if self.omit.contains(&self.at) {
                 continue;
             }
-            inner.clone_into(&mut self.at);
-            let Some(now) = stat(upper.as_fd(), name)? else { continue }; // its owner is at work
-            let before = match lower {
-                Some(lower) => stat(lower.as_fd(), name)?,
-                None => None,
-            };
-            self.entry((upper, &now), lower.zip(before.as_ref()), &inner, depth)?;
+            let Some(folder) = self.entry(here, name.to_bytes())? else { continue };
+            if way.len() == DEPTH {
+                return Err(Error::invalid(format!("deeper than {DEPTH} folders")));
+            }
+            way.push(folder);
         }
         Ok(())
     }
 
-    /// One name: the folder it is in and what it is, above and below.
-    fn entry(
-        &mut self,
-        (upper, now): (&OwnedFd, &Stat),
-        before: Option<(&OwnedFd, &Stat)>,
-        path: &[u8],
-        depth: usize,
-    ) -> Result<()> {
-        let name = crate::name::split(path).1;
-        if is_whiteout(now) {
-            self.found.extend(before.map(|_| (path.to_vec(), Change::Deleted)));
-            return Ok(());
+    /// Tells what an opaque folder hides.
+    fn enter(&mut self, upper: OwnedFd, lower: Option<OwnedFd>, path: Vec<u8>) -> Result<Folder> {
+        let left = sys::copy::names(upper.as_fd())?;
+        if let Some(lower) = lower.as_ref().filter(|_| is_opaque(upper.as_fd(), self.flavour)) {
+            self.delete_all(lower, &path, &left)?;
+        }
+        Ok(Folder { upper, lower, path, left })
+    }
+
+    fn delete_all(&mut self, lower: &OwnedFd, path: &[u8], but: &[CString]) -> io::Result<()> {
+        let but: HashSet<_> = but.iter().collect();
+        let gone = sys::copy::names(lower.as_fd())?.into_iter().filter(|name| !but.contains(name));
+        self.found.extend(gone.map(|name| (join(path, name.to_bytes()), Change::Deleted)));
+        Ok(())
+    }
+
+    /// Compares what has one name. A folder that has to be walked is returned.
+    fn entry(&mut self, here: &Folder, name: &[u8]) -> Result<Option<Folder>> {
+        let path = self.at.clone();
+        let Some(now) = stat(here.upper.as_fd(), name)? else { return Ok(None) }; // its owner is at work
+        let before =
+            here.lower.as_ref().map(|lower| Ok::<_, Error>((lower, stat(lower.as_fd(), name)?))).transpose()?;
+        let before = before.and_then(|(lower, before)| Some((lower, before?)));
+        if is_whiteout(&now) {
+            self.found.extend(before.map(|_| (path, Change::Deleted)));
+            return Ok(None);
+        }
+        match &before {
+            None => {
+                self.found.insert(path.clone(), Change::Added);
+            }
+            Some((lower, before)) => {
+                let capabilities = || Ok::<_, Error>((capability(&here.upper, name)?, capability(lower, name)?));
+                if differ(before, &now) || capabilities().map(|(now, before)| now != before)? {
+                    self.found.insert(path.clone(), Change::Changed);
+                }
+            }
         }
         let was_folder = before.filter(|(_, stat)| is_folder(stat)).map(|(lower, _)| open_folder(lower.as_fd(), name));
         let was_folder = was_folder.transpose()?;
-        let count = self.found.len();
-        if is_folder(now) {
-            match open_folder(upper.as_fd(), name) {
-                Ok(folder) => self.folder(&folder, was_folder.as_ref(), path, depth + 1)?,
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(cause) => return Err(cause.into()),
+        if !is_folder(&now) {
+            if let Some(folder) = was_folder {
+                self.delete_all(&folder, &path, &[])?;
             }
-        } else if let Some(folder) = &was_folder {
-            for gone in sys::copy::names(folder.as_fd())? {
-                self.found.push((join(path, gone.to_bytes()), Change::Deleted));
+            return Ok(None);
+        }
+        match open_folder(here.upper.as_fd(), name) {
+            Ok(folder) => self.enter(folder, was_folder, path).map(Some),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(cause.into()),
+        }
+    }
+
+    /// A folder in which something happened has changed, too.
+    fn settled(mut self) -> Vec<(Vec<u8>, Change)> {
+        for path in self.found.keys().cloned().collect::<Vec<_>>() {
+            let mut above = split(&path).0;
+            while !above.is_empty() {
+                self.found.entry(above.to_vec()).or_insert(Change::Changed);
+                above = split(above).0;
             }
         }
-        match before {
-            None => self.found.push((path.to_vec(), Change::Added)),
-            Some((lower, before)) => {
-                let changed = self.found.len() > count
-                    || differ(before, now)
-                    || capability(upper.as_fd(), name)? != capability(lower.as_fd(), name)?;
-                self.found.extend(changed.then(|| (path.to_vec(), Change::Changed)));
-            }
-        }
-        Ok(())
+        self.found.into_iter().collect()
     }
 }
 
@@ -132,7 +158,7 @@ fn differ(before: &Stat, now: &Stat) -> bool {
 }
 
 /// A file's own capabilities: to give it some changes neither its size nor its time.
-fn capability(folder: BorrowedFd<'_>, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
+fn capability(folder: &OwnedFd, name: &[u8]) -> io::Result<Option<Vec<u8>>> {
     /// More than the kernel's newest form of them has, in bytes (`struct vfs_ns_cap_data`).
     const CAPABILITY_BYTES: usize = 64;
     let path = [format!("/proc/self/fd/{}/", folder.as_raw_fd()).as_bytes(), name].concat();

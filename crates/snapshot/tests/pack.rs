@@ -208,3 +208,31 @@ fn what_a_caller_takes_home_has_no_rights_of_others() {
     assert!(xattr(&home.join("suid"), "security.capability").is_some());
     assert_eq!(listing(&home)[3], "6755 5:6 \"x\"\tsuid");
 }
+
+/// A folder in a folder in a folder …, made and entered step by step.
+fn deep_tree(top: &Path, depth: usize) {
+    let mut here = open(top);
+    for _ in 0..depth {
+        rustix::fs::mkdirat(&here, "d", Mode::from_raw_mode(0o755)).unwrap();
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        here = rustix::fs::openat(&here, "d", flags, Mode::empty()).unwrap();
+    }
+}
+
+#[test]
+fn a_deep_tree_is_packed_in_a_threads_stack_and_a_deeper_one_refused() {
+    let place = Folder::new();
+    let (from, to) = (place.0.join("from"), place.0.join("to"));
+    std::fs::create_dir(&from).unwrap();
+    std::fs::create_dir(&to).unwrap();
+    deep_tree(&from, 511);
+    let (archive, _) = packed(&from);
+    put(&archive, &to, "", Owners::Root).unwrap();
+    assert!(packed(&to).0 == archive);
+    std::fs::create_dir(place.0.join("deeper")).unwrap();
+    deep_tree(&place.0.join("deeper"), 520);
+    let mut archive = Vec::new();
+    let mut packer = Packer::new(&mut archive);
+    let text = packer.content(open(&place.0.join("deeper")).as_fd()).unwrap_err().to_string();
+    assert!(text.starts_with("can't pack `d/d/") && text.ends_with("…`: deeper than 512 folders"), "{text}");
+}

@@ -13,8 +13,8 @@ use rustix::fs::{CWD, FileType, Mode, OFlags, fstat, openat, readlinkat};
 use rustix::io::Errno;
 use snapshot::{Ground, Owners, Packed, Packer, Received};
 use std::io::{PipeWriter, Read, Write};
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// Links followed on the way to a target, as in Docker.
 const LINKS: usize = 10;
@@ -38,8 +38,8 @@ impl Engine {
             let packed = packer.finish()?;
             return Ok(Copied { bytes: packed.size, left_out: left_out(packed, snapshot::Skipped::default()) });
         };
-        let (target, there) = target_of(target, open_local)?;
-        let (folder, name) = decide(source.base(), sort(&item)? == FileType::Directory, &target, there)?;
+        let (target, found) = target_of(target, open_local)?;
+        let (folder, name) = decide(source.base(), sort(&item)? == FileType::Directory, &target, there(found))?;
         let ground = openat(CWD, &folder, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
         let ground = ground.map_err(std::io::Error::from).context(|| format!("can't open `{}`", folder.display()))?;
         let owners = if request.archive { Owners::Archived } else { Owners::Caller };
@@ -55,15 +55,13 @@ impl Engine {
         };
         let root = root::open(self, &container, For::Writing)?;
         let typed = Typed::new(Path::new("/"), &request.path);
-        let (target, there) = target_of(typed, |typed| look(&root, typed, false))?;
+        let (target, found) = target_of(typed, |typed| look(&root, typed, false))?;
         let shown = || format!("destination \"{}:{}\"", request.container, String::from_utf8_lossy(&request.path));
-        if let Some(found) = look(&root, &target, false)?
-            && let Some(strange) = strange(sort(&found)?)
-        {
+        if let Some(strange) = found.and_then(strange) {
             return Err(Error::invalid(format!("{} must be a directory or a regular file: {strange}", shown())));
         }
         let Some((item, base)) = local else {
-            if there != There::Folder {
+            if there(found) != There::Folder {
                 return Err(Error::invalid(format!("{} must be a directory", shown())));
             }
             let ground = ground(&root, &container, request, &target.path)?;
@@ -71,7 +69,7 @@ impl Engine {
             let received = snapshot::receive(input, ground, Owners::Archived)?;
             return Ok(Copied { bytes: received.size, left_out: left_out(Packed::default(), received.skipped) });
         };
-        let (folder, name) = decide(&base, sort(&item)? == FileType::Directory, &target, there)?;
+        let (folder, name) = decide(&base, sort(&item)? == FileType::Directory, &target, there(found))?;
         let ground = ground(&root, &container, request, &folder)?;
         self.tell_of_extraction(&container, &folder);
         let owners = if request.archive { Owners::Archived } else { Owners::Root };
@@ -117,20 +115,26 @@ fn sort(item: &OwnedFd) -> Result<FileType> {
     Ok(FileType::from_raw_mode(stat.st_mode))
 }
 
-/// A target that is a link stands for what it names, whether there is something or not.
-fn target_of(mut target: Typed, look: impl Fn(&Typed) -> Result<Option<OwnedFd>>) -> Result<(Typed, There)> {
+/// A target that is a link stands for what it names, whether there is something or not: the path, and what is there.
+fn target_of(mut target: Typed, look: impl Fn(&Typed) -> Result<Option<OwnedFd>>) -> Result<(Typed, Option<FileType>)> {
     for _ in 0..LINKS {
-        let Some(found) = look(&target)? else { return Ok((target, There::Nothing)) };
-        match sort(&found)? {
-            FileType::Directory => return Ok((target, There::Folder)),
-            FileType::Symlink => {
-                let link = readlinkat(&found, c"", Vec::new()).map_err(std::io::Error::from);
-                target = target.link(link.context(|| "can't read a link")?.as_bytes());
-            }
-            _ => return Ok((target, There::Other)),
+        let Some(found) = look(&target)? else { return Ok((target, None)) };
+        let sort = sort(&found)?;
+        if sort != FileType::Symlink {
+            return Ok((target, Some(sort)));
         }
+        let link = readlinkat(&found, c"", Vec::new()).map_err(std::io::Error::from);
+        target = target.link(link.context(|| "can't read a link")?.as_bytes());
     }
-    Err(Error::invalid("too many links"))
+    Err(Error::invalid(format!("`{}` is behind too many links", target.path.display())))
+}
+
+fn there(found: Option<FileType>) -> There {
+    match found {
+        None => There::Nothing,
+        Some(FileType::Directory) => There::Folder,
+        Some(_) => There::Other,
+    }
 }
 
 /// Docker's words for what cannot be written to.
@@ -170,9 +174,8 @@ fn input_of(typed: &Path, directory: &Path, follow: bool) -> Result<(OwnedFd, Ve
     let source = Typed::new(directory, typed.as_os_str().as_bytes());
     let last = if follow || source.asserts_folder() { OFlags::empty() } else { OFlags::NOFOLLOW };
     let folder = if source.asserts_folder() { OFlags::DIRECTORY } else { OFlags::empty() };
-    let path = PathBuf::from(std::ffi::OsString::from_vec(typed.as_os_str().as_bytes().to_vec()));
     // By the path as typed: what `..` behind a link means is the kernel's affair here.
-    let item = openat(CWD, directory.join(path), OFlags::PATH | OFlags::CLOEXEC | last | folder, Mode::empty());
+    let item = openat(CWD, directory.join(typed), OFlags::PATH | OFlags::CLOEXEC | last | folder, Mode::empty());
     let item = item.map_err(std::io::Error::from).context(|| format!("lstat {}", source.path.display()))?;
     Ok((item, source.base().to_vec()))
 }

@@ -13,14 +13,7 @@ const DATA: &str = "_data";
 
 /// Binds, volumes and `--mount`s of the spec, in order; `volumes_dir` is the folder of all volumes.
 pub(super) fn of(spec: &Spec, container: &Container, volumes_dir: &Path) -> Vec<Mount> {
-    let Container { dir, record, .. } = container;
-    let is_bind = |mount: &oci::runtime::Mount| matches!(mount.kind.as_str(), "" | "bind" | "none");
-    let is_ours = |mount: &oci::runtime::Mount| {
-        let of_host = ["/dev", "/proc", "/sys"]
-            .iter()
-            .any(|place| mount.source == mount.destination && Path::new(&mount.source).starts_with(place));
-        of_host || OWN.contains(&mount.destination.as_str()) && Path::new(&mount.source).starts_with(dir)
-    };
+    let record = &container.record;
     let volume_at = |target: &str| {
         record.mounts.iter().find(|volume| volume.target == target).and_then(|volume| match &volume.source {
             VolumeSource::Named(name) => Some(name.clone()),
@@ -29,7 +22,7 @@ pub(super) fn of(spec: &Spec, container: &Container, volumes_dir: &Path) -> Vec<
     };
     let is_tmpfs_mount =
         |target: &str| record.request.tmpfs.iter().any(|tmpfs| tmpfs.by_mount && tmpfs.target == target);
-    let mounts = spec.mounts.iter().filter(|mount| !is_ours(mount));
+    let mounts = spec.mounts.iter().filter(|mount| !is_ours(mount, container));
     mounts
         .filter_map(|mount| match volume_at(&mount.destination) {
             Some(name) => Some(volume(mount, name, volumes_dir)),
@@ -38,6 +31,23 @@ pub(super) fn of(spec: &Spec, container: &Container, volumes_dir: &Path) -> Vec<
             None => None,
         })
         .collect()
+}
+
+fn is_bind(mount: &oci::runtime::Mount) -> bool {
+    matches!(mount.kind.as_str(), "" | "bind" | "none")
+}
+
+/// Files that every container gets, and what a user namespace shows of the host's `/dev`, `/proc` and `/sys` where it
+/// may make none of its own; unless somebody asked for the same.
+fn is_ours(mount: &oci::runtime::Mount, container: &Container) -> bool {
+    let target = mount.destination.as_str();
+    let record = &container.record;
+    let mut asked = record.request.volumes.iter().chain(&record.mounts);
+    if asked.any(|volume| volume.target.trim_end_matches('/') == target) {
+        return false;
+    }
+    let of_host = ["/dev", "/proc", "/sys"].iter().any(|place| Path::new(target).starts_with(place));
+    of_host && mount.source == target || OWN.contains(&target) && Path::new(&mount.source).starts_with(&container.dir)
 }
 
 fn has(mount: &oci::runtime::Mount, option: &str) -> bool {

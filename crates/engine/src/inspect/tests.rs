@@ -80,6 +80,7 @@ fn what_was_asked_is_told() {
             volume(VolumeSource::Bind("/srv".into()), "/etc/x"),
             volume(VolumeSource::Named("data".into()), "/data"),
             volume(VolumeSource::Anonymous, "/cache"),
+            volume(VolumeSource::Bind("/dev".into()), "/dev/"),
         ],
         tmpfs: vec![Tmpfs { target: "/tmp".into(), options: strings(&["size=1m"]), by_mount: false }],
         user: Some("www".into()),
@@ -103,6 +104,8 @@ fn what_was_asked_is_told() {
             bind("/srv", "/etc/x", &["rbind", "ro", "rslave"]),
             bind("/data/volumes/data/_data", "/data", &["rbind"]),
             bind("/data/volumes/0a/_data", "/cache", &["rbind"]),
+            bind("/dev", "/dev", &["rbind"]),
+            bind("/proc", "/proc", &["rbind"]),
         ],
         ..Spec::default()
     };

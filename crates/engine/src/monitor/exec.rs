@@ -114,8 +114,9 @@ fn enter<'a>(
     stdio: impl FnOnce(BorrowedFd<'a>) -> [BorrowedFd<'a>; 3],
 ) -> Result<Running> {
     let Container { dir, record, host, payload } = *container;
-    let spec: Spec = record::read(&dir.join(file::SPEC))?
-        .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
+    // Its folder is being removed, then.
+    let gone = || Error::new(Kind::Conflict, format!("container {} has just ended", record.id));
+    let spec: Spec = record::read(&dir.join(file::SPEC))?.ok_or_else(gone)?;
     let process = spec.process.ok_or_else(|| Error::new(Kind::Internal, "the container has no process"))?;
     let user = exec.user.as_deref().map(|user| find_user(payload.0, user, record)).transpose()?;
     let process = process_of(process, exec, user, record, host);

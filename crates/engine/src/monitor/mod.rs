@@ -60,8 +60,10 @@ const MOST_CLIENTS: usize = 256;
 /// How many processes may be executed at once; each has an attendant.
 const MOST_ATTENDANTS: usize = 1024;
 
-/// How long nothing may happen until what only work needs is given back.
+/// How long nothing may happen until what only work needs is given back: after the start, and later on, since it costs
+/// half a millisecond.
 const REST_AFTER: Duration = Duration::from_secs(1);
+const REST_AGAIN_AFTER: Duration = Duration::from_secs(10);
 
 /// What the client handed over.
 struct Given {
@@ -143,6 +145,7 @@ struct Monitor {
     attendants: Vec<Child>,
     /// Something happened since we last gave memory back.
     at_work: bool,
+    rest_after: Duration,
 }
 
 impl Monitor {
@@ -168,6 +171,7 @@ impl Monitor {
             checks: None,
             attendants: Vec::new(),
             at_work: true,
+            rest_after: REST_AFTER,
         })
     }
 
@@ -279,7 +283,7 @@ impl Monitor {
                 self.after = After::End;
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
-            self.check(&seen, running)?;
+            self.check(&seen, running);
             if self.kill_at.is_some_and(|at| Instant::now() >= at) {
                 self.kill_at = None;
                 words::signal(running, number::KILL);
@@ -323,14 +327,13 @@ impl Monitor {
         }
         let due = [due, self.relay.deadline(), checks.and_then(Checks::due)].into_iter().flatten().min();
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
-        let rest = self.at_work.then_some(REST_AFTER);
+        let rest = self.at_work.then_some(self.rest_after);
         let seen = watch.wait(due.into_iter().chain(rest).min())?;
         if !seen.is_empty() {
             self.at_work = true;
-        } else if self.at_work && due.is_none_or(|due| due > REST_AFTER) {
-            self.at_work = false;
+        } else if self.at_work && due.is_none_or(|due| due > self.rest_after) {
+            (self.at_work, self.rest_after) = (false, REST_AGAIN_AFTER);
             self.relay.rest();
-            sys::memory::give_back();
         }
         Ok(seen)
     }

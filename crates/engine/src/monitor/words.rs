@@ -145,8 +145,8 @@ impl Monitor {
     }
 
     /// Goes on with health checks.
-    pub(super) fn check(&mut self, seen: &Seen, running: &Running) -> Result<()> {
-        let Some(checks) = self.checks.as_mut().filter(|_| !self.status.paused) else { return Ok(()) };
+    pub(super) fn check(&mut self, seen: &Seen, running: &Running) {
+        let Some(checks) = self.checks.as_mut().filter(|_| !self.status.paused) else { return };
         let health = self.status.health.get_or_insert_default();
         let before = health.status;
         let ended = checks.serve(seen, health);
@@ -156,13 +156,14 @@ impl Monitor {
         let begun = checks.begin_if_due(|mouth| runtime::attendant(|| exec::check(&container, command, mouth)));
         let failed = begun.err().map(|error| checks.fail(&error, health));
         let now = health.status;
-        let Some(turned) = ended.or(failed) else { return Ok(()) };
-        self.save()?;
+        let Some(turned) = ended.or(failed) else { return };
+        // A full disk is no reason to end anybody: the next result is written down again.
+        let _ = self.save();
         if now != before {
             self.tell(&format!("health_status: {}", now.name()), &[]);
         }
         if !turned {
-            return Ok(());
+            return;
         }
         // Somebody has said already what becomes of it.
         let action =
@@ -180,7 +181,6 @@ impl Monitor {
                 self.end_payload(&Stop::default(), running);
             }
         }
-        Ok(())
     }
 
     fn pause(&mut self) -> Result<Answer> {

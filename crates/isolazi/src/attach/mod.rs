@@ -46,6 +46,10 @@ pub(crate) struct Manner {
     pub tty: bool,
     /// Hand signals on.
     pub forward_signals: bool,
+    /// Show what it says.
+    pub stdout: bool,
+    /// Show what it complains of.
+    pub stderr: bool,
     /// What detaches, where there is a terminal.
     pub detach_keys: DetachKeys,
 }
@@ -257,8 +261,9 @@ impl Relay<'_> {
         match FromMonitor::decode(&buffer[..length])? {
             FromMonitor::Running | FromMonitor::Done | FromMonitor::Note(_) => Ok(()),
             FromMonitor::Failed(error) => Err(error),
-            FromMonitor::Stdout(bytes) => self.write(Stream::Out, Some(bytes)),
-            FromMonitor::Stderr(bytes) => self.write(Stream::Err, Some(bytes)),
+            FromMonitor::Stdout(bytes) if self.manner.stdout => self.write(Stream::Out, Some(bytes)),
+            FromMonitor::Stderr(bytes) if self.manner.stderr => self.write(Stream::Err, Some(bytes)),
+            FromMonitor::Stdout(_) | FromMonitor::Stderr(_) => Ok(()),
             FromMonitor::StdinTaken(bytes) => {
                 self.under_way = self.under_way.saturating_sub(usize::try_from(bytes).unwrap_or(usize::MAX));
                 Ok(())

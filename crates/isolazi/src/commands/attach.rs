@@ -38,7 +38,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let interactive = stdin && attached.interactive;
     attach::check_terminal(attached.tty && interactive, "say `--no-stdin` to see only its output")?;
     let forward_signals = is_given(matches, "sig-proxy").unwrap_or(true);
-    let manner = Manner { interactive, tty: attached.tty, forward_signals, detach_keys };
+    let manner = Manner { interactive, tty: attached.tty, forward_signals, stdout: true, stderr: true, detach_keys };
     if attached.tty {
         attach::redraw(&attached.session.socket, terminal::window());
     }

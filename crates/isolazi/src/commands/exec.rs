@@ -61,6 +61,6 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
         attach::detach(&session.socket, &container)?;
         return Ok(exit::SUCCESS);
     }
-    let manner = Manner { interactive, tty, forward_signals: true, detach_keys };
+    let manner = Manner { interactive, tty, forward_signals: true, stdout: true, stderr: true, detach_keys };
     Ok(attach::attach(&session.socket, &container, manner)?.code())
 }

@@ -27,8 +27,9 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let terminals = terminal::terminals();
     let wish = create::with_caller(door, terminals, |caller| wish(matches, rest(matches), true, caller))?;
     let detach_keys = DetachKeys::parse(wish.detach_keys.as_deref())?;
-    let Wish { ref create, detach, forward_signals, .. } = wish;
-    let types = create.interactive && create.tty && !detach;
+    let Wish { ref create, detach, attach: which, forward_signals, .. } = wish;
+    let interactive = create.interactive && which.stdin;
+    let types = interactive && create.tty && !detach;
     if let Err(error) = attach::check_terminal(types, "leave `-t` out when input comes from a pipe or a file") {
         door.console.complain(&error);
         return Ok(exit::FAILURE);
@@ -44,6 +45,13 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
         door.console.line(&id);
         return Ok(exit::SUCCESS);
     }
-    let manner = Manner { interactive: create.interactive, tty: create.tty, forward_signals, detach_keys };
+    let manner = Manner {
+        interactive,
+        tty: create.tty,
+        forward_signals,
+        stdout: which.stdout,
+        stderr: which.stderr,
+        detach_keys,
+    };
     Ok(attach::attach(&session.socket, name, manner)?.code())
 }

@@ -63,6 +63,7 @@ fn start_attached(engine: &Engine, container: &str, interactive: bool, detach_ke
         Some(started) => started,
         None => engine.attach(container, Attach { stdin: interactive, ..Attach::ALL })?,
     };
-    let manner = Manner { interactive, tty: started.tty, forward_signals: true, detach_keys };
+    let manner =
+        Manner { interactive, tty: started.tty, forward_signals: true, stdout: true, stderr: true, detach_keys };
     Ok(attach::attach(&started.session.socket, container, manner)?.code())
 }

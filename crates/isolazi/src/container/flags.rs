@@ -22,6 +22,7 @@ pub(crate) fn of_container() -> Vec<Arg> {
 fn of_payload() -> Vec<Arg> {
     vec![
         list("annotation", "list", "Add an annotation to the container (passed through to the OCI spec)"),
+        list("attach", "list", "Attach to STDIN, STDOUT or STDERR (default all that there are)").short('a'),
         text("cgroup-parent", "string", "Parent cgroup for the container"),
         text("cidfile", "string", "Write the container ID to the file"),
         text("domainname", "string", "Container NIS domain name"),

@@ -4,7 +4,7 @@ use super::{
     env, health, kernel, limits, logging, mount, names, restart, rights, sharing, tmpfs, volume, volumes_from,
 };
 use crate::args::{all, is_given, is_on, one, value};
-use api::{Create, Namespace, Network, PullPolicy, RestartPolicy};
+use api::{Attach, Create, Namespace, Network, PullPolicy, RestartPolicy};
 use clap::ArgMatches;
 use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
@@ -51,6 +51,8 @@ pub(crate) struct Wish {
     pub quiet: bool,
     /// Do not stay.
     pub detach: bool,
+    /// Which streams this terminal takes part in.
+    pub attach: Attach,
     /// Hand our signals on.
     pub forward_signals: bool,
     /// Keys that detach, as typed.
@@ -65,6 +67,10 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         return Err(Error::invalid("invalid reference format"));
     }
     let detach = of_run && is_on(matches, "detach");
+    let attach = attach(matches)?;
+    if detach && attach.is_some() {
+        return Err(Error::invalid("conflicting options: cannot specify both --attach and --detach"));
+    }
     let (interactive, tty) = streams(matches, detach, of_run, caller.terminals);
     let (volumes, tmpfs) = mounts(matches, caller)?;
     let create = Create {
@@ -82,7 +88,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         read_only: is_on(matches, "read-only"),
         remove: is_on(matches, "rm"),
         interactive,
-        stdin_once: interactive && !detach,
+        stdin_once: interactive && !detach && attach.is_none_or(|attach| attach.stdin),
         tty,
         network: one(matches, "network").map_or(Ok(Network::default()), network)?,
         platform: platform(matches, caller.env)?,
@@ -117,6 +123,7 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         create,
         quiet: is_on(matches, "quiet"),
         detach,
+        attach: attach.unwrap_or(Attach::ALL),
         forward_signals: !of_run || is_given(matches, "sig-proxy").unwrap_or(true),
         detach_keys: of_run.then(|| one(matches, "detach-keys").map(str::to_owned)).flatten(),
     })
@@ -127,10 +134,30 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
 fn streams(matches: &ArgMatches, detach: bool, of_run: bool, terminals: Terminals) -> (bool, bool) {
     let (interactive, tty) = (is_given(matches, "interactive"), is_given(matches, "tty"));
     let Terminals { stdin, stdout, stderr } = terminals;
-    if interactive.is_none() && tty.is_none() && of_run && !detach && stdin && stdout && stderr {
+    let says_nothing = interactive.is_none() && tty.is_none() && all(matches, "attach").next().is_none();
+    if says_nothing && of_run && !detach && stdin && stdout && stderr {
         return (true, true);
     }
     (interactive.unwrap_or(false), tty.unwrap_or(false))
+}
+
+/// `-a`; `None` when nothing is said.
+fn attach(matches: &ArgMatches) -> Result<Option<Attach>> {
+    let mut attach = None;
+    for stream in all(matches, "attach") {
+        let none = Attach { stdin: false, stdout: false, stderr: false };
+        let chosen: &mut Attach = attach.get_or_insert(none);
+        match stream.to_ascii_lowercase().as_str() {
+            "stdin" => chosen.stdin = true,
+            "stdout" => chosen.stdout = true,
+            "stderr" => chosen.stderr = true,
+            _ => {
+                let text = format!("invalid argument \"{stream}\" for \"-a, --attach\" flag: ");
+                return Err(Error::invalid(text + "valid streams are STDIN, STDOUT and STDERR"));
+            }
+        }
+    }
+    Ok(attach)
 }
 
 /// The caller's own, then files, then flags: later ones win.

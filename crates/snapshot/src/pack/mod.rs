@@ -72,7 +72,11 @@ impl<'a> Packer<'a> {
     /// Gives what `item` stands for (any descriptor, `O_PATH` too) that name, and what is below it names below that.
     pub fn item(&mut self, item: BorrowedFd<'_>, name: &[u8]) -> Result<()> {
         let item = rustix::io::fcntl_dupfd_cloexec(item, 0).map_err(io::Error::from)?;
-        self.opened(item, name, 0).map_err(|error| self.failed(error))
+        let packed = match self.opened(item, name) {
+            Ok(Some(folder)) => self.walk(folder, name),
+            other => other.map(drop),
+        };
+        packed.map_err(|error| self.failed(error))
     }
 
     /// Only a folder itself, as the root of the archive: its owner, mode and attributes.
@@ -85,7 +89,7 @@ impl<'a> Packer<'a> {
     /// Only what is in a folder, by names that begin there.
     pub fn content(&mut self, folder: BorrowedFd<'_>) -> Result<()> {
         let folder = reopen(folder, OFlags::DIRECTORY)?;
-        self.folder(&folder, b"", 0).map_err(|error| self.failed(error))
+        self.walk(folder, b"").map_err(|error| self.failed(error))
     }
 
     fn failed(&self, error: Error) -> Error {
@@ -101,29 +105,34 @@ impl<'a> Packer<'a> {
         Ok(self.packed)
     }
 
-    fn folder(&mut self, folder: &OwnedFd, name: &[u8], depth: usize) -> Result<()> {
-        if depth >= DEPTH {
-            return Err(Error::invalid(format!("deeper than {DEPTH} folders")));
-        }
-        let mut names = sys::copy::names(folder.as_fd())?;
-        // The same tree always becomes the same archive.
-        names.sort_unstable();
-        for inner in names {
-            let inner_name = join(name, inner.to_bytes());
-            if (self.omit)(&inner_name) {
+    /// All that is below a folder. Not by recursion: a hostile tree is as deep as the stack is not.
+    fn walk(&mut self, folder: OwnedFd, name: &[u8]) -> Result<()> {
+        let mut way = vec![Folder::open(folder, name.to_vec())?];
+        while let Some(here) = way.last_mut() {
+            let Some(inner) = here.left.pop() else {
+                way.pop();
+                continue;
+            };
+            let name = join(&here.name, inner.to_bytes());
+            if (self.omit)(&name) {
                 continue;
             }
             let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            match rustix::fs::openat(folder, &inner, flags, Mode::empty()) {
-                Ok(item) => self.opened(item, &inner_name, depth + 1)?,
-                Err(Errno::NOENT) => {} // its owner is at work
-                Err(errno) => return Err(io::Error::from(errno).into()),
+            let item = match rustix::fs::openat(&here.fd, &inner, flags, Mode::empty()) {
+                Err(Errno::NOENT) => continue, // its owner is at work
+                other => other.map_err(io::Error::from)?,
+            };
+            let Some(folder) = self.opened(item, &name)? else { continue };
+            if way.len() == DEPTH {
+                return Err(Error::invalid(format!("deeper than {DEPTH} folders")));
             }
+            way.push(Folder::open(folder, name)?);
         }
         Ok(())
     }
 
-    fn opened(&mut self, item: OwnedFd, name: &[u8], depth: usize) -> Result<()> {
+    /// Writes one entry. A folder that has to be walked is returned.
+    fn opened(&mut self, item: OwnedFd, name: &[u8]) -> Result<Option<OwnedFd>> {
         name.clone_into(&mut self.at);
         if name.len() >= PATH_BYTES {
             return Err(Error::invalid(format!("longer than {PATH_BYTES} bytes")));
@@ -136,25 +145,32 @@ impl<'a> Packer<'a> {
             }
             if crate::tree::is_whiteout(&stat) {
                 let gone = [&name[..name.len() - last.len()], WHITEOUT, last].concat();
-                return self.mark(&gone, &stat);
+                return self.mark(&gone, &stat).map(|()| None);
             }
         }
         let file_type = FileType::from_raw_mode(stat.st_mode);
+        match file_type {
+            FileType::Directory => {
+                let folder = reopen(item.as_fd(), OFlags::DIRECTORY)?;
+                return Ok(self.folder(&folder, &stat, name)?.then_some(folder));
+            }
+            FileType::Socket => {
+                self.packed.sockets += 1;
+                return Ok(None);
+            }
+            _ => {}
+        }
         let identity = (stat.st_dev, stat.st_ino);
-        if file_type != FileType::Directory && stat.st_nlink > 1 {
+        if stat.st_nlink > 1 {
             if let Some(first) = self.links.get(&identity).cloned() {
-                return self.head(&stat, kind::HARD_LINK, name, Head { target: &first, ..EMPTY });
+                let head = Head { target: &first, ..EMPTY };
+                return self.head(&stat, kind::HARD_LINK, name, head).map(|()| None);
             }
             self.links.insert(identity, name.to_vec());
         }
         let device = (rustix::fs::major(stat.st_rdev), rustix::fs::minor(stat.st_rdev));
         match file_type {
             FileType::RegularFile => self.file(&item, &stat, name),
-            FileType::Directory => {
-                let folder = reopen(item.as_fd(), OFlags::DIRECTORY)?;
-                drop(item);
-                self.described_folder(&folder, &stat, name, depth)
-            }
             FileType::Symlink => {
                 let target = rustix::fs::readlinkat(&item, c"", Vec::new()).map_err(io::Error::from)?;
                 self.head(&stat, kind::SYMLINK, name, Head { target: target.as_bytes(), ..EMPTY })
@@ -162,14 +178,13 @@ impl<'a> Packer<'a> {
             FileType::Fifo => self.head(&stat, kind::FIFO, name, EMPTY),
             FileType::CharacterDevice => self.head(&stat, kind::CHAR_DEVICE, name, Head { device, ..EMPTY }),
             FileType::BlockDevice => self.head(&stat, kind::BLOCK_DEVICE, name, Head { device, ..EMPTY }),
-            _ => {
-                self.packed.sockets += 1;
-                Ok(())
-            }
-        }
+            other => Err(Error::invalid(format!("unknown type {other:?}"))),
+        }?;
+        Ok(None)
     }
 
-    fn described_folder(&mut self, folder: &OwnedFd, stat: &Stat, name: &[u8], depth: usize) -> Result<()> {
+    /// A folder's own entry; whether it has content to be given.
+    fn folder(&mut self, folder: &OwnedFd, stat: &Stat, name: &[u8]) -> Result<bool> {
         let xattrs = xattrs(folder.as_fd())?;
         self.head(stat, kind::FOLDER, &[name, b"/"].concat(), Head { xattrs: &xattrs, ..EMPTY })?;
         if let Some(flavour) = self.marks
@@ -178,10 +193,7 @@ impl<'a> Packer<'a> {
             self.mark(&join(name, OPAQUE), stat)?;
         }
         let system = rustix::fs::fstatfs(folder).map_err(io::Error::from)?;
-        if VIEWS.contains(&system.f_type) {
-            return Ok(());
-        }
-        self.folder(folder, name, depth)
+        Ok(!VIEWS.contains(&system.f_type))
     }
 
     /// A file of a layer that only says something of the layers below.
@@ -226,6 +238,23 @@ impl<'a> Packer<'a> {
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
         self.out.write_all(bytes).context(|| "can't write the archive")
+    }
+}
+
+/// A folder on the way.
+struct Folder {
+    fd: OwnedFd,
+    name: Vec<u8>,
+    /// What of it has still to be packed, the next one last.
+    left: Vec<CString>,
+}
+
+impl Folder {
+    fn open(fd: OwnedFd, name: Vec<u8>) -> io::Result<Self> {
+        let mut left = sys::copy::names(fd.as_fd())?;
+        // The same tree always becomes the same archive.
+        left.sort_unstable_by(|a, b| b.cmp(a));
+        Ok(Self { fd, name, left })
     }
 }
 

@@ -8,13 +8,14 @@
 use super::Stream;
 use crate::record::Record;
 use error::{Error, Kind, Result, ResultExt};
+use std::io;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
 const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// How long a journal may be busy with one entry. After that it hangs, and the payload's output goes on without it.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long a journal may be busy with one entry. After that it hangs, and the payload goes on without it.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 pub(super) struct Journal {
     socket: UnixDatagram,
@@ -61,16 +62,26 @@ impl Journal {
             field(&mut self.entry, "CONTAINER_PARTIAL_MESSAGE", b"true");
         }
         field(&mut self.entry, "MESSAGE", message);
-        if let Err(cause) = self.socket.send(&self.entry).or_else(|_| self.reconnect()) {
+        if let Err(cause) = self.deliver() {
             let error = Error::from(cause).context("can't write to the journal");
             self.failed.get_or_insert(error);
         }
     }
 
-    /// A journal that was started anew may have another socket.
-    fn reconnect(&self) -> std::io::Result<usize> {
-        self.socket.connect(SOCKET)?;
-        self.socket.send(&self.entry)
+    fn deliver(&self) -> io::Result<()> {
+        match self.socket.send(&self.entry) {
+            Ok(_) => Ok(()),
+            Err(cause) if cause.kind() == io::ErrorKind::WouldBlock => {
+                // It was waited for once; from now on it gets what it takes.
+                self.socket.set_nonblocking(true)?;
+                Err(cause)
+            }
+            // A journal that was started anew may have another socket.
+            Err(_) => {
+                self.socket.connect(SOCKET)?;
+                self.socket.send(&self.entry).map(drop)
+            }
+        }
     }
 }
 

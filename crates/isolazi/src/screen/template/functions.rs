@@ -1,12 +1,12 @@
 //! The functions of Go's templates, and those that Docker adds.
 
 use super::printf;
+use super::texts::{html, js, pad, single, split, title, truncate, urlquery};
 use super::value::{Shape, Value};
 use std::cmp::Ordering;
-use std::fmt::Write;
 
 /// The longest text that a function may make: a template must not fill the memory.
-const MAX_TEXT_BYTES: usize = 4 << 20;
+pub(super) const MAX_TEXT_BYTES: usize = 4 << 20;
 
 /// A function.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -165,7 +165,7 @@ fn limited(text: String) -> Result<Value, String> {
     if text.len() > MAX_TEXT_BYTES { Err(too_long()) } else { Ok(text.into()) }
 }
 
-fn too_long() -> String {
+pub(super) fn too_long() -> String {
     format!("a text of more than {} MiB", MAX_TEXT_BYTES >> 20)
 }
 
@@ -324,16 +324,6 @@ fn slice(value: &Value, bounds: &[Value]) -> Result<Value, String> {
     })
 }
 
-/// Go's strings.Split: an empty separator parts all characters.
-fn split(text: &str, separator: &str) -> Value {
-    let parts: Vec<Value> = if separator.is_empty() {
-        text.chars().map(|c| c.to_string().into()).collect()
-    } else {
-        text.split(separator).map(Value::from).collect()
-    };
-    Value::List(parts.into())
-}
-
 fn join(list: &Value, separator: &str) -> Result<String, String> {
     let mut out = String::new();
     let items: &[Value] = if let Value::List(items) = list { items } else { &[] };
@@ -344,95 +334,4 @@ fn join(list: &Value, separator: &str) -> Result<String, String> {
         print_operand(item, &mut out)?;
     }
     Ok(out)
-}
-
-/// Go's strings.Title: the first letter of each word.
-fn title(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    let mut before = ' ';
-    for c in text.chars() {
-        let in_word = before == '_' || before.is_alphanumeric() || !before.is_ascii() && !before.is_whitespace();
-        if in_word {
-            out.push(c)
-        } else {
-            out.push(single(c, c.to_uppercase()))
-        }
-        before = c;
-    }
-    out
-}
-
-/// Go changes characters one by one: `ß`, which would become two, stays.
-fn single(c: char, mut changed: impl Iterator<Item = char>) -> char {
-    match (changed.next(), changed.next()) {
-        (Some(one), None) => one,
-        _ => c,
-    }
-}
-
-fn pad(text: &str, before: i64, after: i64) -> Result<Value, String> {
-    if text.is_empty() {
-        return Ok(text.into());
-    }
-    let blanks = |count: i64| match usize::try_from(count) {
-        Ok(count) if count <= MAX_TEXT_BYTES => Ok(" ".repeat(count)),
-        Ok(_) => Err(too_long()),
-        Err(_) => Err("strings: negative Repeat count".to_owned()),
-    };
-    Ok(format!("{}{text}{}", blanks(before)?, blanks(after)?).into())
-}
-
-/// At most so many bytes; half a character becomes U+FFFD.
-fn truncate(text: &str, length: i64) -> Result<Value, String> {
-    match usize::try_from(length) {
-        Err(_) => Err(format!("runtime error: slice bounds out of range [:{length}]")),
-        Ok(length) if text.len() < length => Ok(text.into()),
-        Ok(length) => Ok(String::from_utf8_lossy(&text.as_bytes()[..length]).into_owned().into()),
-    }
-}
-
-fn html(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\0' => out.push('\u{fffd}'),
-            '"' => out.push_str("&#34;"),
-            '\'' => out.push_str("&#39;"),
-            '&' => out.push_str("&amp;"),
-            '<' => out.push_str("&lt;"),
-            '>' => out.push_str("&gt;"),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn js(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            '\\' => out.push_str("\\\\"),
-            '\'' => out.push_str("\\'"),
-            '"' => out.push_str("\\\""),
-            '<' | '>' | '&' | '=' | '\0'..='\x1f' | '\x7f' | '\u{80}'..='\u{9f}' | '\u{2028}' | '\u{2029}' => {
-                let _ = write!(out, "\\u{:04X}", u32::from(c)); // a String takes everything
-            }
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn urlquery(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b' ' => out.push('+'),
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => out.push(byte.into()),
-            byte => {
-                let _ = write!(out, "%{byte:02X}"); // a String takes everything
-            }
-        }
-    }
-    out
 }

@@ -16,6 +16,7 @@ mod parser;
 mod printf;
 #[cfg(test)]
 mod tests;
+mod texts;
 mod tree;
 mod value;
 
@@ -91,7 +92,7 @@ const LABEL: &str = "Label";
 impl Format {
     /// Parses what the user gave.
     pub(crate) fn parse(text: &str) -> Result<Self> {
-        let (table, text) = match text.strip_prefix("table ") {
+        let (table, text) = match text.strip_prefix("table") {
             Some(rest) => (true, rest),
             None => (false, text),
         };

@@ -395,10 +395,9 @@ fn unquoted(text: &str) -> Parsed<String> {
         }
         let escape = rest.chars().next().ok_or_else(bad)?;
         let mut code = |skip: usize, digits: usize, base| -> Parsed<u32> {
-            let code =
-                rest.get(skip..skip + digits).and_then(|code| u32::from_str_radix(code, base).ok()).ok_or_else(bad);
-            rest = &rest[(skip + digits).min(rest.len())..];
-            code
+            let text = rest.get(skip..skip + digits).ok_or_else(bad)?;
+            rest = &rest[skip + digits..];
+            u32::from_str_radix(text, base).map_err(|_| bad())
         };
         let byte = match escape {
             'a' => 7,

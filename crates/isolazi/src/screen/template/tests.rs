@@ -99,6 +99,8 @@ fn what_is_wrong_is_said_in_gos_words() {
         ("{{1e400}}", r#": illegal number syntax: "1e400""#),
         ("{{99999999999999999999}}", r#": integer overflow: "99999999999999999999""#),
         (r#"{{"\z"}}"#, ": invalid syntax"),
+        (r#"{{"\3é"}}"#, ": invalid syntax"),
+        (r#"{{"\u12é4"}}"#, ": invalid syntax"),
         ("{{if 1}}{{else range 3}}{{end}}", ": unexpected <range> in else"),
         ("{{end 3}}", r#": unexpected "3" in end"#),
         ("{{else 3}}", r#": unexpected "3" in else"#),
@@ -248,6 +250,7 @@ fn lists_have_a_line_for_each_row() {
         ("{{.Names}}", "web\ndb\n"),
         ("{{ .ID }}\\t{{upper .Names}}", "ab\tWEB\ncd\tDB\n"),
         (r#"{{.ID}}\n{{printf "%s\t%q" .ID "\\n"}}"#, "ab\nab\t\"\\\\n\"\ncd\ncd\t\"\\\\n\"\n"),
+        ("table{{.ID}}\\t{{.Names}}", "CONTAINER ID   NAMES\nab             web\ncd             db\n"),
         ("table {{.ID}}\\t{{.Names}}", "CONTAINER ID   NAMES\nab             web\ncd             db\n"),
         (
             r#"table {{lower .ID}}\t{{join (split .Names "e") "E"}}\t{{.Label "x.b-c"}}"#,
@@ -323,7 +326,7 @@ mod hostile {
     use proptest::prelude::*;
 
     /// Pieces that a template is made of, so that many of their rows mean something.
-    const PIECES: [&str; 44] = [
+    const PIECES: [&str; 50] = [
         "{{",
         "}}",
         "{{- ",
@@ -368,6 +371,12 @@ mod hostile {
         "len ",
         "/*",
         "*/",
+        "\\",
+        "\"\\3é",
+        "\\u12",
+        "'",
+        "\"",
+        "$é",
     ];
 
     proptest! {
