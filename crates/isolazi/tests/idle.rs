@@ -18,7 +18,7 @@ fn an_idle_monitor_gives_back_what_only_work_needs() {
             let line = text.lines().find_map(|line| line.strip_prefix(field)).unwrap();
             line.trim().trim_end_matches(" kB").parse().unwrap()
         };
-        eventually("rest", || (kilobytes("RssFile:") + kilobytes("RssShmem:") < 5000).then_some(()));
+        eventually("rest", || (kilobytes("RssFile:") + kilobytes("RssShmem:") < 2500).then_some(()));
         // And it is there when it is called.
         assert_eq!(isolazi.run(&["exec", "box", "echo", "there"]).ok(), "there\n");
         isolazi.run(&["rm", "-f", "box"]).ok();

@@ -1,12 +1,26 @@
 //! Memory that a process which lives long has no use for while it rests.
 
-/// Gives it back to the kernel: what the allocator keeps for later, the program's own pages, which come back from the
-/// page cache when they are needed, and what the stack was once deeper.
-pub fn give_back() {
+/// Gives back what the allocator keeps for later, and what the stack was once deeper; and says which pages of the program
+/// could be let go last of all, right before the rest.
+pub fn give_back() -> Program {
+    // Not worth an error: the pages stay.
+    let unchanged = std::fs::read_to_string("/proc/self/smaps").map_or_else(|_| Vec::new(), |smaps| unchanged(&smaps));
     forget_stack();
     trim();
-    // Last: whatever runs after it takes its pages back.
-    forget_program();
+    Program(unchanged)
+}
+
+/// The parts of this program that are as they are in its file.
+#[derive(Debug)]
+pub struct Program(Vec<(usize, usize)>);
+
+impl Program {
+    /// Lets its pages go. They come back from the page cache when they are needed, so whoever calls this should soon wait.
+    pub fn forget(&self) {
+        for &(begin, end) in &self.0 {
+            forget(begin, end);
+        }
+    }
 }
 
 /// malloc_trim(3).
@@ -20,15 +34,6 @@ fn trim() {
 /// This C library gives it back by itself.
 #[cfg(not(target_env = "gnu"))]
 fn trim() {}
-
-/// Parts of the program that are as they are in its file.
-fn forget_program() {
-    // Not worth an error: the pages stay.
-    let Ok(smaps) = std::fs::read_to_string("/proc/self/smaps") else { return };
-    for (begin, end) in unchanged(&smaps) {
-        forget(begin, end);
-    }
-}
 
 /// What lies more than a page below the frame of this function.
 #[inline(never)]
@@ -97,8 +102,10 @@ mod tests {
     #[test]
     fn all_still_works_with_what_was_given_back() {
         let text: Vec<String> = (0..1000).map(|number| number.to_string()).collect();
-        give_back();
+        let program = give_back();
+        assert!(!program.0.is_empty());
+        program.forget();
         assert_eq!(text.concat().len(), 2890);
-        give_back();
+        give_back().forget();
     }
 }

@@ -50,6 +50,7 @@ use rustix::process::{WaitOptions, waitpid};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use streams::Streams;
+use sys::memory::Program;
 use sys::process::Child;
 use sys::signal::{Inbox, number};
 use watch::{READABLE, Seen, Watch, What};
@@ -146,6 +147,8 @@ struct Monitor {
     /// Something happened since we last gave memory back.
     at_work: bool,
     rest_after: Duration,
+    /// What to let go before the next wait, which may be long.
+    program: Option<Program>,
 }
 
 impl Monitor {
@@ -172,6 +175,7 @@ impl Monitor {
             attendants: Vec::new(),
             at_work: true,
             rest_after: REST_AFTER,
+            program: None,
         })
     }
 
@@ -276,7 +280,7 @@ impl Monitor {
             let seen = self.wait(Some(running), self.kill_at)?;
             if !self.at_work {
                 log.rest();
-                sys::memory::give_back();
+                self.program = Some(sys::memory::give_back());
             }
             while self.orders.next().is_some() {
                 self.end_payload(&api::Stop::default(), running);
@@ -328,7 +332,7 @@ impl Monitor {
         let due = [due, self.relay.deadline(), checks.and_then(Checks::due)].into_iter().flatten().min();
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
         let rest = self.at_work.then_some(self.rest_after);
-        let seen = watch.wait(due.into_iter().chain(rest).min())?;
+        let seen = watch.rest(due.into_iter().chain(rest).min(), self.program.take())?;
         if !seen.is_empty() {
             self.at_work = true;
         } else if self.at_work && due.is_none_or(|due| due > self.rest_after) {

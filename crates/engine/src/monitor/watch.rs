@@ -4,6 +4,7 @@ use error::{Result, ResultExt};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fd::BorrowedFd;
 use std::time::Duration;
+use sys::memory::Program;
 
 /// It can be read, or its other end is gone.
 pub(super) const READABLE: PollFlags = PollFlags::IN.union(PollFlags::HUP).union(PollFlags::ERR);
@@ -52,8 +53,16 @@ impl<'a> Watch<'a> {
     }
 
     /// Waits until something happens, at most so long.
-    pub(super) fn wait(mut self, limit: Option<Duration>) -> Result<Seen> {
+    pub(super) fn wait(self, limit: Option<Duration>) -> Result<Seen> {
+        self.rest(limit, None)
+    }
+
+    /// The same for a long time: lets the program's pages go before.
+    pub(super) fn rest(mut self, limit: Option<Duration>, program: Option<Program>) -> Result<Seen> {
         let limit = limit.map(|limit| Timespec::try_from(limit).unwrap_or(Timespec { tv_sec: 3600, tv_nsec: 0 }));
+        if let Some(program) = &program {
+            program.forget();
+        }
         match poll(&mut self.fds, limit.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(errno) => return Err(std::io::Error::from(errno)).context(|| "can't wait for the payload"),
