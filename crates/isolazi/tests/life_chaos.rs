@@ -148,7 +148,7 @@ fn whatever_is_killed_every_status_is_true_and_nothing_stays() {
         });
         let left: Vec<_> = left.collect();
         isolazi.run(&["ps"]).ok();
-        assert!(left.iter().all(|path| !path.exists()), "{left:?}");
+        assert!(left.iter().all(|path| !path.try_exists().unwrap()), "{left:?}");
         assert_eq!(busybox.run(&[], &["echo", "fine"]).ok(), "fine\n");
     }
 }
