@@ -172,11 +172,13 @@ pub(crate) fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
     cgroups::remove(&container.dir, &container.record.id, engine.host()?)
 }
 
-/// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders.
+/// Gives back what killed processes left: cgroups and folders of dead `--rm` containers, drafts, half removed folders and
+/// volumes.
 /// Cheap where there is nothing; called by the commands that list, and gives them the containers that stay: each is
 /// read once.
 pub(crate) fn sweep(engine: &Engine) -> Result<Vec<Container>> {
     engine.names.sweep()?;
+    engine.volumes.sweep()?;
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
         if name.starts_with(GONE_WITH_VOLUMES) {

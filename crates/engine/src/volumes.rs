@@ -7,8 +7,8 @@
 //!                      /_filling    a copy of the image's folder under way; one that a kill left is thrown away
 //!                      /_filled     a whole copy; it moves into `_data` entry by entry, and the next user goes on with it
 //!                         /content  the entries; the folder around them has the metadata that `_data` shall have
-//! <data>/volumes/.new-*             a volume being made, locked; one that a kill left goes with a later removal
-//! <data>/volumes/.removing-*        a volume on its way out; one that a kill left goes with the next removal
+//! <data>/volumes/.new-*             a volume being made, locked; one that a kill left goes a minute later
+//! <data>/volumes/.removing-*        a volume on its way out; one that a kill left goes with the next `ps` or removal
 //! ```
 //! So a kill leaves a volume that was never filled, or one whose filling is completed before anybody sees it; and an
 //! anonymous one whose container never came to be is one that nobody uses. `_data` itself is never replaced: it may be

@@ -103,6 +103,7 @@ fn what_a_killed_removal_left_goes_with_its_volumes_and_only_with_those_it_was_t
         let folder = container(isolazi);
         let id = folder.file_name().unwrap().to_str().unwrap();
         std::fs::rename(&folder, folder.with_file_name(format!("{prefix}{id}"))).unwrap();
+        std::fs::create_dir(isolazi.root().join("volumes/.removing-0")).unwrap();
         assert_eq!(isolazi.run(&["ps", "-aq"]).ok(), "");
         let left = contents(isolazi);
         assert_eq!(left.len(), volumes, "{left:?}");

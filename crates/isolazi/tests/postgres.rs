@@ -88,7 +88,11 @@ fn keeps_its_rows(isolazi: Isolazi) {
     assert_eq!(isolazi.run(&["volume", "prune", "-f"]).ok(), "Total reclaimed space: 0B\n");
     server.run("again");
     server.grows(5);
-    assert_eq!(isolazi.run(&["rm", "-f", "again"]).ok(), "again\n");
+    let server_pid = payload(isolazi);
+    kill_process(parent(server_pid), Signal::KILL).unwrap();
+    eventually("the end of its container", || (common::state(isolazi, "{{.State}}") == "dead").then_some(()));
+    assert_eq!(isolazi.run(&["rm", "again"]).ok(), "again\n");
+    assert!(has_ended(server_pid), "a server without a container");
     let pruned = isolazi.run(&["volume", "prune", "-af"]).ok();
     assert!(pruned.starts_with("Deleted Volumes:\nrows\n\nTotal reclaimed space: "), "{pruned}");
     eventually("the end of all removals", || common::contents(isolazi).is_empty().then_some(()));
