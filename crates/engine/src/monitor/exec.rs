@@ -46,7 +46,7 @@ pub(super) fn attend(container: &Container<'_>, exec: &Exec, client: &OwnedFd) -
     let started = prepared
         .map_err(|errno| Error::from(std::io::Error::from(errno)))
         .and_then(|()| start(container, exec))
-        .map_err(in_docker_s_code);
+        .map_err(|error| if has_ended(container) { ended_meanwhile(container) } else { in_docker_s_code(error) });
     let ended = started.and_then(|(running, streams)| {
         relay.streams = streams;
         relay.tell_attached(&FromMonitor::Running);
@@ -76,6 +76,7 @@ pub(super) fn check(container: &Container<'_>, command: Vec<String>, mouth: Borr
         });
     match ended {
         Ok(code) => code.into(),
+        Err(_) if has_ended(container) => super::checks::KILLED,
         Err(error) => {
             // If it does not fit it was said before.
             let _ = rustix::io::write(mouth, error.to_string().as_bytes());
@@ -87,6 +88,17 @@ pub(super) fn check(container: &Container<'_>, command: Vec<String>, mouth: Borr
             }
         }
     }
+}
+
+/// What fails then fails because of it: its namespaces, cgroups and files go one after the other.
+fn has_ended(container: &Container<'_>) -> bool {
+    let mut watch = Watch::default();
+    watch.add(What::Payload, Some(container.payload.1.as_fd()), PollFlags::IN);
+    watch.wait(Some(std::time::Duration::ZERO)).is_ok_and(|seen| seen.has(What::Payload, READABLE))
+}
+
+fn ended_meanwhile(container: &Container<'_>) -> Error {
+    Error::new(Kind::Conflict, format!("container {} has just ended", container.record.id))
 }
 
 /// Docker's code for what could not be started is 126, whatever the reason; a container that is gone is another matter.
@@ -115,8 +127,7 @@ fn enter<'a>(
 ) -> Result<Running> {
     let Container { dir, record, host, payload } = *container;
     // Its folder is being removed, then.
-    let gone = || Error::new(Kind::Conflict, format!("container {} has just ended", record.id));
-    let spec: Spec = record::read(&dir.join(file::SPEC))?.ok_or_else(gone)?;
+    let spec: Spec = record::read(&dir.join(file::SPEC))?.ok_or_else(|| ended_meanwhile(container))?;
     let process = spec.process.ok_or_else(|| Error::new(Kind::Internal, "the container has no process"))?;
     let user = exec.user.as_deref().map(|user| find_user(payload.0, user, record)).transpose()?;
     let process = process_of(process, exec, user, record, host);
