@@ -249,3 +249,39 @@ fn an_agent_is_told_of_the_filter_and_decides() {
     );
     assert!(!bundle.folder().try_exists().unwrap());
 }
+
+#[test]
+fn a_later_process_has_the_same_filter_kept_or_compiled_again() {
+    let bundle = Bundle::saying("");
+    bundle.room.build("call", CALL);
+    let filter = rule("ERRNO", &json!({"errnoRet": 77}));
+    bundle.configure(&with(bundle.document("sleep 1000"), &json!({"linux": {"seccomp": filter}})));
+    bundle.create().unwrap();
+    bundle.start().unwrap();
+    let exec = || {
+        let mut process = bundle.runtime.base_process(&bundle.id).unwrap();
+        process.args = vec!["/bin/call".into(), "9".into()];
+        let exec = Exec {
+            id: &bundle.id,
+            process,
+            pid_file: None,
+            console_socket: None,
+            pidfd_socket: None,
+            preserve_fds: 0,
+            cgroup: None,
+            ignore_paused: false,
+        };
+        end(&bundle.runtime.exec(&exec, &mut Warnings::new()).unwrap())
+    };
+    assert_eq!(exec(), 77);
+    let kept = bundle.folder().join("seccomp");
+    // What was cut off is not taken for a filter.
+    let bytes = std::fs::read(&kept).unwrap();
+    std::fs::write(&kept, &bytes[..4]).unwrap();
+    assert_eq!(exec(), 77);
+    std::fs::remove_file(&kept).unwrap();
+    assert_eq!(exec(), 77);
+    bundle.runtime.kill(&bundle.id, 9, false).unwrap();
+    bundle.wait_for(Status::Stopped);
+    bundle.delete().unwrap();
+}

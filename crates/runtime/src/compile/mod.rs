@@ -14,6 +14,7 @@ mod sysctl;
 use crate::Host;
 use crate::cgroup::Place;
 use crate::plan::{Plan, ProcessPlan, Stops, Text, UserNamespace};
+use crate::seccomp::Program;
 use error::{Error, Kind, Result};
 use oci::runtime::{Linux, Process, Spec};
 use std::path::Path;
@@ -54,6 +55,8 @@ pub struct Setting<'a> {
     pub waits_for_start: bool,
     /// Home of the payload's user, for an environment without `HOME`.
     pub home: Option<&'a str>,
+    /// What `linux.seccomp` was compiled to before, if that is known.
+    pub seccomp: Option<&'a Program>,
 }
 
 impl<'a> Setting<'a> {
@@ -75,6 +78,7 @@ impl<'a> Setting<'a> {
             stops_at_birth: false,
             waits_for_start: false,
             home: None,
+            seccomp: None,
         }
     }
 }

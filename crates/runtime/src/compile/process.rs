@@ -27,8 +27,11 @@ pub(super) fn nobody(linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan
 pub(super) fn compile(process: &Process, linux: &Linux, setting: &Setting<'_>) -> Result<ProcessPlan> {
     let host = setting.host;
     let (candidates, searched) = candidates(process)?;
-    let program = linux.seccomp.as_ref().map(|section| crate::seccomp::compile_section(section.text())).transpose();
-    let program = program.context(|| "config.json: `linux.seccomp`")?;
+    let program = linux.seccomp.as_ref().map(|section| match setting.seccomp {
+        Some(program) => Ok(program.clone()),
+        None => crate::seccomp::compile_section(section.text()),
+    });
+    let program = program.transpose().context(|| "config.json: `linux.seccomp`")?;
     let (seccomp, seccomp_flags, listener) = match program {
         Some(program) => (program.instructions, program.flags, program.listener),
         None => (Cow::Borrowed(&[][..]), 0, None),

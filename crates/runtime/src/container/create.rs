@@ -3,7 +3,7 @@
 use super::folder::{Folder, file};
 use super::kept::{self, Kept};
 use super::loan::{Loan, LoanPlan};
-use super::{Create, Runtime, Warnings, check_id, config, notify, process, start, start_socket, tree, user};
+use super::{Create, Runtime, Warnings, check_id, config, filter, notify, process, start, start_socket, tree, user};
 use crate::cgroup::{self, Cgroup, CgroupPlan, Hierarchies};
 use crate::compile::{Setting, compile};
 use crate::files::Receivers;
@@ -119,6 +119,7 @@ impl Runtime {
             shares_pids: plan.namespaces & sys::process::namespace::PID == 0,
         };
         folder.get().write(file::CONFIG, &text)?;
+        filter::keep(folder.get(), &plan.process)?;
         if kept.notify_socket.is_some() {
             notify::make_folder(folder.get())?;
         }

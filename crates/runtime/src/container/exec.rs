@@ -2,13 +2,14 @@
 
 use super::folder::Folder;
 use super::kept::Kept;
-use super::{Exec, Runtime, Warnings, process, status, tree, user};
+use super::{Exec, Runtime, Warnings, filter, process, status, tree, user};
 use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::enter::{self, Agent, Entering};
 use crate::files::Receivers;
 use crate::launch::reap;
 use crate::plan::ProcessPlan;
+use crate::seccomp::Program;
 use crate::{Host, Running, files};
 use error::{Error, Result};
 use oci::runtime::{Spec, Status};
@@ -36,7 +37,8 @@ impl Runtime {
         let entered = enter::namespaces(pid).map_err(|_| gone())?;
         let mut host = Host::read()?;
         host.may_set_groups &= enter::may_set_groups(pid);
-        let plan = compile(what, &spec, &kept, &host, pid)?;
+        let filter = filter::read(&folder)?;
+        let plan = compile(what, &spec, &kept, &host, (pid, filter.as_ref()))?;
         warnings.extend(plan.warnings.iter().cloned());
         let cgroup = open_cgroup(&kept, what.cgroup)?;
         let root = tree::is_needed(&spec).then(|| tree::path(&folder));
@@ -53,7 +55,13 @@ impl Runtime {
     }
 }
 
-fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> Result<ProcessPlan> {
+fn compile(
+    what: &Exec<'_>,
+    spec: &Spec,
+    kept: &Kept,
+    host: &Host,
+    (pid, filter): (Pid, Option<&Program>),
+) -> Result<ProcessPlan> {
     if what.console_socket.is_some() && !what.process.terminal {
         return Err(Error::invalid("a `--console-socket` needs a terminal: the process would have none"));
     }
@@ -62,6 +70,7 @@ fn compile(what: &Exec<'_>, spec: &Spec, kept: &Kept, host: &Host, pid: Pid) -> 
         kept_fds: what.preserve_fds,
         stops_at_birth: true,
         home: home.as_deref(),
+        seccomp: filter,
         // With a keyring of its own: the caller's keys are not for the container.
         ..Setting::plain(host, &kept.bundle, &kept.rootfs)
     };

@@ -23,6 +23,7 @@ pub(super) mod file {
     pub(crate) const START: &str = "start";
     pub(crate) const START_BEFORE: &str = "start~";
     pub(crate) const TREE: &str = "tree";
+    pub(crate) const SECCOMP: &str = "seccomp";
 }
 
 /// An opened folder.

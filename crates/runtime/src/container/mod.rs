@@ -6,6 +6,7 @@
 //!            state.json     what must be known to stop it and to clean up after it ([`kept::Kept`])
 //!            start~         the socket on which the init will wait
 //!            start          the same, once the container is created; gone when it is started
+//!            seccomp        its filter, for more processes ([`filter`])
 //!            notify/        the folder of the payload's sd_notify(3) socket, where the caller has one
 //!            tree/          where the container has its root, when its mount namespace is the caller's
 //! ```
@@ -17,6 +18,7 @@ mod config;
 mod create;
 mod delete;
 mod exec;
+mod filter;
 mod folder;
 mod kept;
 mod loan;
