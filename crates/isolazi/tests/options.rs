@@ -105,7 +105,9 @@ fn a_folder_of_the_host_is_shown_writable_or_not_and_made_when_missing() {
     for busybox in Busybox::both() {
         let work = busybox.isolazi.work();
         let show = |options: &str| format!("{}/new/folder:/data{options}", work.display());
-        assert_eq!(busybox.sh(&["-v", &show("")], "echo text >/data/file; stat -c %u /data").ok(), "0\n");
+        let made = busybox.sh(&["-v", &show("")], "echo text >/data/file; stat -c %u /data");
+        assert_eq!((made.code, made.stdout.as_str()), (0, "0\n"));
+        assert_eq!(made.stderr, format!("created missing directory {}/new/folder\n", work.display()));
         let facts = std::fs::metadata(work.join("new/folder/file")).unwrap();
         // Who is root inside is the caller outside: nobody finds files of a stranger.
         assert_eq!(facts.uid(), std::fs::metadata(&work).unwrap().uid());
