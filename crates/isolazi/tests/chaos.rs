@@ -59,7 +59,7 @@ fn killed_pulls_leave_a_store_that_takes_the_image() {
         let image = reference(image);
         let (mut cut, mut complete) = (0, 0);
         let run = || place.run(&["run", "--rm", "--entrypoint", "echo", &image, "ran"]);
-        let whole = time_of(|| assert!(!place.run(&["pull", "-q", &image]).ok().is_empty()));
+        let mut whole = time_of(|| assert!(!place.run(&["pull", "-q", &image]).ok().is_empty()));
         remove_images(&place);
         for round in 0..PULLS {
             let pull = place.spawn(&["pull", "-q", &image]);
@@ -69,12 +69,15 @@ fn killed_pulls_leave_a_store_that_takes_the_image() {
             let name = place.run(&["images", "--format", "{{.Repository}}:{{.Tag}}"]).ok();
             if name.trim() == image {
                 complete += 1;
+                whole = whole * 9 / 10;
                 assert_eq!(run().ok(), "ran\n", "{round}");
                 remove_images(&place);
             } else {
                 // Between its content and its name an image is a nameless one, as after an update of the name.
                 assert!(name.is_empty() || name.trim_end().ends_with(":<none>"), "round {round}: {name}");
                 cut += 1;
+                // A disk on which much was just deleted can be slower than it was: the moments follow it.
+                whole = whole * 11 / 10;
             }
         }
         assert!(cut > 0 && complete > 0, "the moments were badly chosen: {cut} cut, {complete} complete");
