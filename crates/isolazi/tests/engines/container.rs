@@ -118,7 +118,16 @@ impl Drop for Container<'_> {
             let _ = catch_unwind(AssertUnwindSafe(remove));
             return;
         }
-        let output = remove();
+        let mut output = remove();
+        // Podman before 4.4 may come upon a mount that its process for the cleaning is about to take away
+        // (containers/podman#11594).
+        let busy = |output: &Output| output.stderr.contains("device or resource busy");
+        if self.engine.kind() == Kind::Podman && busy(&output) {
+            eventually("the cleaning", || {
+                output = remove();
+                (!busy(&output)).then_some(())
+            });
+        }
         assert!(output.code == 0, "rm --force {}: {output:#?}", self.name);
     }
 }
