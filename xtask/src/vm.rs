@@ -2,7 +2,7 @@
 //! every controller, AppArmor. They run in a virtual machine, in software (qemu's TCG), so that no /dev/kvm is needed.
 //!
 //! ```text
-//! install.sh -> build.sh -> cargo build --release -> files.tar -> qemu -> `N passed, N failed`
+//! install.sh -> build.sh -> cargo build --release -> files.tar -> qemu.sh -> `N passed, N failed`
 //!
 //! nvme0n1   root.img     the system; what a run writes to it is lost with the machine
 //! nvme0n2   files.tar    tests/vm/guest, the binary, the names of the tests to run
@@ -47,7 +47,9 @@ pub(crate) fn run(words: &[&str]) -> Result<()> {
         succeed(command("tests/material/install.sh").arg("tests/vm/packages.txt"))?;
     }
     let folder = workspace::material()?.join("vm");
-    succeed(command("tests/vm/build.sh").env("MATERIAL", workspace::material()?))?;
+    for script in ["tests/vm/build.sh", "tests/vm/qemu.sh"] {
+        succeed(command(script).env("MATERIAL", workspace::material()?))?;
+    }
     workspace::cargo(&["build", "--release", "--locked", "--package", "isolazi"])?;
     pack(&folder, &options)?;
     let console = folder.join("console.log");
@@ -110,7 +112,8 @@ impl Machine {
             ]
         };
         let mut qemu = command("setpriv");
-        qemu.args(["--pdeathsig", "KILL", "qemu-system-x86_64", "-accel", "tcg,thread=multi", "-cpu", "max"]);
+        qemu.env("MATERIAL", workspace::material()?);
+        qemu.args(["--pdeathsig", "KILL", "tests/vm/qemu.sh", "-accel", "tcg,thread=multi", "-cpu", "max"]);
         qemu.args(["-machine", "q35", "-smp", PROCESSORS, "-m", MEMORY, "-nodefaults", "-no-user-config"]);
         qemu.args(["-display", "none", "-no-reboot", "-append", KERNEL, "-kernel"]).arg(folder.join("vmlinux"));
         qemu.args(["-device", "nvme,id=disks,serial=disks"]).args(disk(1, "root.img")).args(disk(2, "files.tar"));
