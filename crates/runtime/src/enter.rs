@@ -8,10 +8,11 @@ use crate::cgroup::Cgroup;
 use crate::compile::{Setting, compile_exec};
 use crate::container::tree;
 use crate::copy::copy;
+use crate::failure::Failure;
 use crate::init::{self, Payload};
 use crate::launch::{go, grant, hear_out, host_proc, owned, reap, tell_pid};
 use crate::plan::ProcessPlan;
-use crate::{Host, Running, files};
+use crate::{Host, Running, diagnosis, files};
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{Linux, Process};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -143,7 +144,8 @@ impl Entering<'_> {
         let pidfd = pidfd.context(|| "can't watch the new process")?;
         let started = self.prepare(pid, agent, &mut told).and_then(|()| {
             go(&report)?;
-            hear_out(&report, |failure| failure.explain_process(self.plan))
+            let explain = |failure: Failure| failure.explain_process(self.plan);
+            hear_out(&report, |failure| diagnosis::deepen(explain(failure), failure, self.plan, pid))
         });
         match started {
             Ok(console) => Ok(Running { pid, pidfd, console }),

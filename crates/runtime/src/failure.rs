@@ -146,6 +146,11 @@ impl Failure {
         Some(Self { stage, index, errno: Errno::from_raw_os_error(i32::from_ne_bytes([i, j, k, l])) })
     }
 
+    /// What lies in the container would say more: the init waits until somebody has looked (`diagnosis`).
+    pub(crate) fn is_about_files(self) -> bool {
+        matches!((self.stage, self.index), (Stage::Exec, 1..) | (Stage::Cwd, _))
+    }
+
     /// In words, with the objects of `plan`.
     pub(crate) fn explain(self, plan: &Plan) -> Error {
         let index = self.index as usize;

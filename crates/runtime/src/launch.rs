@@ -6,7 +6,7 @@ use crate::failure::Failure;
 use crate::init::{self, GO, Inherited, Payload, message};
 use crate::joins::{self, Step};
 use crate::plan::{HookPlan, Plan, Text, UserNamespace};
-use crate::{sources, user_namespace};
+use crate::{diagnosis, sources, user_namespace};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, fstat, openat, stat};
@@ -111,7 +111,9 @@ pub fn launch(plan: &Plan, with: Launch<'_>) -> Result<Running> {
     drop((child_report, sources));
     let heard = accompany(plan, &child, &report, &mut told, with.attend);
     let error = match heard {
-        Ok(Heard { failure: Some(failure), .. }) => failure.explain(plan),
+        Ok(Heard { failure: Some(failure), .. }) => {
+            diagnosis::deepen(failure.explain(plan), failure, &plan.process, child.pid)
+        }
         Ok(Heard { arrived: true, console, .. }) => {
             return Ok(Running { pid: child.pid, pidfd: child.pidfd, console });
         }
@@ -265,7 +267,8 @@ fn listen(report: &OwnedFd, mut mounted: impl FnMut() -> Result<()>) -> Result<H
                 mounted()?;
                 go(report)?;
             }
-            bytes => heard.failure = Failure::decode(bytes),
+            // Its last word: it may wait now.
+            bytes => return Ok(Heard { failure: Failure::decode(bytes), ..heard }),
         }
     }
 }

@@ -9,6 +9,7 @@ mod compile;
 pub mod container;
 mod copy;
 pub mod criu;
+mod diagnosis;
 mod elsewhere;
 mod enter;
 pub mod example;

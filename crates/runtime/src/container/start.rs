@@ -7,7 +7,7 @@ use super::{Runtime, Warnings, delete, process, start_socket, status};
 use crate::compile::{Setting, compile};
 use crate::failure::Failure;
 use crate::init::START;
-use crate::{Host, hooks};
+use crate::{Host, diagnosis, hooks};
 use error::{Error, Result, ResultExt};
 use oci::runtime::Status;
 use rustix::net::SendFlags;
@@ -71,7 +71,13 @@ fn explain(failure: Failure, folder: &Folder, kept: &Kept) -> Error {
         compile(&folder.spec()?, &setting)
     });
     match compiled {
-        Ok(plan) => failure.explain(&plan),
+        Ok(plan) => {
+            let error = failure.explain(&plan);
+            match kept.pid.and_then(|pid| process::open(pid, kept.start_time).ok().flatten()) {
+                Some((pid, _)) => diagnosis::deepen(error, failure, &plan.process, pid),
+                None => error,
+            }
+        }
         Err(error) => error.context(format!("container `{}` cannot be started", folder.id)),
     }
 }

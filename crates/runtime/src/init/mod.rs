@@ -21,7 +21,7 @@ use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::io::Errno;
-use rustix::net::SendFlags;
+use rustix::net::{RecvFlags, SendFlags};
 use std::cell::Cell;
 use std::convert::Infallible;
 use std::io::IoSlice;
@@ -100,6 +100,11 @@ pub(crate) fn run_exec(plan: &ProcessPlan, payload: &Payload<'_>) -> ! {
 fn give_up(report: BorrowedFd<'_>, failure: Failure) -> ! {
     // When the parent is gone there is nobody left to tell.
     let _ = sys::socket::send(report, &[IoSlice::new(&failure.encode())], None, SendFlags::empty());
+    if failure.is_about_files() {
+        // Until it has looked why, it lets go of its end, or kills us. The filter may forbid the waiting: then it looks in
+        // vain.
+        let _ = sys::socket::receive(report, &mut [0; 1], RecvFlags::empty());
+    }
     sys::process::exit_now(127)
 }
 

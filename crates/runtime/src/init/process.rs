@@ -341,9 +341,13 @@ fn try_candidates(plan: &ProcessPlan, payload: &Payload<'_>) -> Failure {
 
 /// Is there something to execute? A container that is only created should fail now rather than when it is started.
 pub(super) fn find_program(plan: &ProcessPlan) -> Done {
-    choose(plan, |path| {
-        accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS)?;
-        if is_dir(path) { Err(Errno::ACCESS) } else { Ok(()) }
+    // `CAP_DAC_OVERRIDE`, `CAP_DAC_READ_SEARCH`: a user who is to have them gets them later, and then the exec tells.
+    let has_rights_later = plan.uid != 0 && plan.capabilities.effective & 0b110 != 0;
+    choose(plan, |path| match accessat(CWD, path, Access::EXEC_OK, AtFlags::EACCESS) {
+        Err(Errno::ACCESS) if has_rights_later => Ok(()),
+        Err(errno) => Err(errno),
+        Ok(()) if is_dir(path) => Err(Errno::ACCESS),
+        Ok(()) => Ok(()),
     })
 }
 
