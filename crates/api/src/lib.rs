@@ -15,6 +15,7 @@ mod logging;
 mod rights;
 mod sharing;
 mod volumes;
+mod why;
 mod wish;
 
 pub use containers::*;
@@ -27,6 +28,7 @@ pub use logging::*;
 pub use rights::*;
 pub use sharing::*;
 pub use volumes::*;
+pub use why::*;
 pub use wish::*;
 
 use std::path::PathBuf;

@@ -8,11 +8,14 @@
 //! The names of these are written into the container's folder before the first is made: whoever cleans up after a kill
 //! finds them there. The one cgroup has its name from the container's.
 
+use crate::death::OutOfMemory;
 use crate::record::{self, file};
 use error::{Error, Kind, Result, ResultExt};
 use oci::runtime::{Resources, Spec};
 use runtime::Host;
-use runtime::cgroup::{self, Cgroup, CgroupPlan, Driver, Hierarchies, Paths, Place, Refusal, Systemd, Version};
+use runtime::cgroup::{
+    self, Cgroup, CgroupPlan, Driver, Hierarchies, MemoryUse, Paths, Place, Refusal, Systemd, Version,
+};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
 use std::path::Path;
@@ -260,18 +263,28 @@ pub(crate) fn remove(dir: &Path, id: &str, host: &Host) -> Result<()> {
     end(dir, id, host).1
 }
 
-/// The same, and how many of its processes the kernel has killed for want of memory: evidence of an end.
-pub(crate) fn end(dir: &Path, id: &str, host: &Host) -> (u64, Result<()>) {
+/// The same, and whether the kernel has killed processes of it for want of memory: evidence of an end.
+pub(crate) fn end(dir: &Path, id: &str, host: &Host) -> (Option<OutOfMemory>, Result<()>) {
     match (kept(dir), host.cgroup.as_deref()) {
         (Ok(Some(paths)), _) => {
             // Cgroups that are gone tell nothing any more.
             let kills = paths.oom_kill_count().unwrap_or(0);
-            (kills, paths.remove().and_then(|()| forget(dir)))
+            (out_of_memory(kills, || paths.memory_use()), paths.remove().and_then(|()| forget(dir)))
         }
-        (Ok(None), Some(base)) => (cgroup::own_oom_kills(base, id), cgroup::remove(base, id)),
-        (Ok(None), None) => (0, Ok(())),
-        (Err(error), _) => (0, Err(error)),
+        (Ok(None), Some(base)) => {
+            let kills = cgroup::own_oom_kills(base, id);
+            (out_of_memory(kills, || cgroup::own_paths(base, id).memory_use()), cgroup::remove(base, id))
+        }
+        (Ok(None), None) => (None, Ok(())),
+        (Err(error), _) => (None, Err(error)),
     }
+}
+
+fn out_of_memory(kills: u64, memory_use: impl FnOnce() -> MemoryUse) -> Option<OutOfMemory> {
+    (kills > 0).then(|| {
+        let MemoryUse { limit, peak } = memory_use();
+        OutOfMemory { kills, limit, peak }
+    })
 }
 
 fn forget(dir: &Path) -> Result<()> {

@@ -8,6 +8,7 @@
 mod cgroups;
 mod containers;
 mod create;
+mod death;
 mod devices;
 mod disk;
 mod entry;
@@ -40,6 +41,7 @@ mod talk;
 mod update;
 mod user;
 mod volumes;
+mod why;
 
 pub use hello::report as hello_report;
 pub use monitor::main as monitor_main;

@@ -17,6 +17,7 @@
 //! <data>/containers/gone-<id>/    being removed; gone-with-volumes-<id>/ together with its anonymous volumes
 //! ```
 
+use crate::death::Death;
 use crate::health::{Health, Healthcheck};
 use api::{Create, Volume};
 use error::{Error, Kind, Result, ResultExt};
@@ -79,6 +80,12 @@ pub(crate) struct Status {
     pub exit_code: Option<u8>,
     /// Why it could not be started.
     pub error: String,
+    /// What can be done about that.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub hints: Vec<String>,
+    /// How its payload ended, if that was no exit with 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub death: Option<Death>,
     /// Did the kernel kill a process of it for want of memory?
     pub oom_killed: bool,
     /// How often its monitor has started it again by itself since a user started it.

@@ -80,6 +80,7 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::rename::VERB,
     commands::ps::VERB,
     commands::logs::VERB,
+    commands::why::VERB,
     commands::port::VERB,
     commands::top::VERB,
     commands::stats::VERB,

@@ -34,6 +34,8 @@ pub mod number {
     pub const TTIN: u8 = libc::SIGTTIN as u8;
     /// The same for a write.
     pub const TTOU: u8 = libc::SIGTTOU as u8;
+    /// A system call that is not allowed.
+    pub const SYS: u8 = libc::SIGSYS as u8;
     /// The window has another size.
     pub const WINCH: u8 = libc::SIGWINCH as u8;
 }

@@ -19,8 +19,10 @@
 
 mod checks;
 mod client;
+mod evidence;
 mod exec;
 mod farewell;
+mod kernel_log;
 mod launch;
 mod log;
 mod relay;
@@ -31,6 +33,7 @@ mod watch;
 mod words;
 
 use crate::cgroups;
+use crate::death::{By, Death, Sent};
 use crate::health::Health;
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
@@ -39,6 +42,7 @@ use api::attach::FromMonitor;
 use checks::Checks;
 use client::{Client, Role};
 use error::{Error, Kind, Result, ResultExt};
+use evidence::Deadline;
 use log::Log;
 use relay::{Relay, exit_code};
 use restart::Restarts;
@@ -139,7 +143,9 @@ struct Monitor {
     restarts: Restarts,
     after: After,
     /// When the payload, which was asked to end, is killed.
-    kill_at: Option<Instant>,
+    kill_at: Option<Deadline>,
+    /// The last signal that it got from us.
+    sent: Option<Sent>,
     /// The payload's health checks.
     checks: Option<Checks>,
     /// Our children that stay with executed processes.
@@ -171,6 +177,7 @@ impl Monitor {
             restarts: Restarts::default(),
             after: After::Policy,
             kill_at: None,
+            sent: None,
             checks: None,
             attendants: Vec::new(),
             at_work: true,
@@ -185,13 +192,17 @@ impl Monitor {
         loop {
             let begin = Instant::now();
             let outcome = self.run(root.take());
-            let (oom_kills, cleaned) = cgroups::end(&self.dir, &self.record.id, &self.host);
-            self.status.oom_killed = oom_kills > 0;
-            if self.status.oom_killed {
+            let (out_of_memory, cleaned) = cgroups::end(&self.dir, &self.record.id, &self.host);
+            self.status.oom_killed = out_of_memory.is_some();
+            if out_of_memory.is_some() {
+                self.status.death.get_or_insert_default().out_of_memory = out_of_memory;
                 self.tell("oom", &[]);
             }
             // The first failure in time is the one to tell.
             let code = outcome.and_then(|code| cleaned.map(|()| code))?;
+            if let Some(note) = self.status.death.as_ref().filter(|_| code != 0).and_then(Death::note) {
+                self.relay.tell_attached(&FromMonitor::Note(&note));
+            }
             let Some(delay) = self.next(code, begin.elapsed()) else { return Ok(code) };
             self.status.restarting = true;
             self.status.restart_count = self.restarts.count;
@@ -227,7 +238,7 @@ impl Monitor {
 
     /// Runs the payload once; its exit code.
     fn run(&mut self, root: Option<OwnedFd>) -> Result<u8> {
-        (self.after, self.kill_at) = (After::Policy, None);
+        (self.after, self.kill_at, self.sent) = (After::Policy, None, None);
         let root = match root {
             Some(root) => root,
             None => crate::create::mount_again(&self.dir, &self.record)?,
@@ -251,7 +262,9 @@ impl Monitor {
                 client.say_last(&FromMonitor::Done);
             }
             let limit = self.record.request.time_limit_s.map(Duration::from_secs);
-            self.kill_at = limit.and_then(|limit| Instant::now().checked_add(limit));
+            let at = limit.and_then(|limit| Instant::now().checked_add(limit));
+            let sent = Sent { signal: number::KILL, by: By::TimeLimit, asked: None, deaf: false };
+            self.kill_at = at.map(|at| Deadline { at, sent });
             self.attend(&running, &mut log)
         });
         if let Some(checks) = self.checks.take() {
@@ -277,26 +290,25 @@ impl Monitor {
     /// Does what clients, signals and streams want until the payload has ended and all it said is with the log.
     fn attend(&mut self, running: &Running, log: &mut Log) -> Result<u8> {
         loop {
-            let seen = self.wait(Some(running), self.kill_at)?;
+            let seen = self.wait(Some(running), self.kill_at.map(|deadline| deadline.at))?;
             if !self.at_work {
                 log.rest();
                 self.program = Some(sys::memory::give_back());
             }
             while self.orders.next().is_some() {
-                self.end_payload(&api::Stop::default(), running);
+                self.end_payload(&api::Stop::default(), By::Order, running);
                 self.after = After::End;
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
             self.check(&seen, running);
-            if self.kill_at.is_some_and(|at| Instant::now() >= at) {
-                self.kill_at = None;
-                words::signal(running, number::KILL);
-            }
+            self.kill_if_due(running);
             if seen.has(What::Payload, READABLE) {
                 let waited = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
                 let waited = waited.map_err(std::io::Error::from).context(|| "can't wait for the payload")?;
                 self.relay.finish(&mut |stream, bytes| log.take(stream, bytes));
-                return exit_code(waited.map(|(_, status)| status));
+                let status = waited.map(|(_, status)| status);
+                self.status.death = self.death(running, status);
+                return exit_code(status);
             }
         }
     }
@@ -418,6 +430,7 @@ fn failed(error: &Error, before: &Status) -> Status {
         started: before.started.clone(),
         finished,
         error: error.to_string(),
+        hints: error.hints.clone(),
         oom_killed: before.oom_killed,
         restart_count: before.restart_count,
         // As Docker: 128 for a start that failed for any other reason than the command.

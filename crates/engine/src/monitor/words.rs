@@ -1,10 +1,12 @@
 //! What clients want of the container, and what becomes of it.
 
 use super::client::{Client, Role, Word};
+use super::evidence::Deadline;
 use super::stopping::{self, Manners, Way};
 use super::watch::Seen;
 use super::{After, MOST_ATTENDANTS, Monitor, exec};
 use crate::cgroups;
+use crate::death::{By, Sent};
 use api::attach::FromMonitor;
 use api::{Exec, HealthAction, Stop, Wish};
 use error::{Error, Kind, Result, ResultExt};
@@ -19,7 +21,7 @@ impl Monitor {
     pub(super) fn hear(&mut self, place: usize, word: Word, running: Option<&Running>) {
         let wish = match word {
             Word::Wish(wish) => wish,
-            Word::Signal(number) => return running.map_or((), |running| signal(running, number)),
+            Word::Signal(number) => return running.map_or((), |running| self.send(running, number, By::Client)),
             // The relay sees to it.
             Word::Resize { .. } => return,
         };
@@ -100,30 +102,35 @@ impl Monitor {
     }
 
     fn ask_to_end(&mut self, place: usize, stop: &Stop, running: Option<&Running>) {
-        let note = running.and_then(|running| self.end_payload(stop, running));
+        let note = running.and_then(|running| self.end_payload(stop, By::Stop, running));
         if let Some(note) = note {
             self.relay.clients[place].say(&FromMonitor::Note(&note));
         }
     }
 
     /// Begins to end the payload; what a user should know of it.
-    pub(super) fn end_payload(&mut self, stop: &Stop, running: &Running) -> Option<String> {
+    pub(super) fn end_payload(&mut self, stop: &Stop, by: By, running: &Running) -> Option<String> {
         let manners = Manners {
             signal: if self.record.stop_signal == 0 { number::TERM } else { self.record.stop_signal },
             timeout_s: self.record.request.stop_timeout_s,
         };
         let way = stopping::decide(stop, manners, |signal| stopping::notices(running.pid, signal));
+        let kill = Sent { signal: number::KILL, by, asked: None, deaf: false };
         let (sent, note) = match way {
-            Way::Kill => (number::KILL, None),
-            Way::KillDeaf(deaf) => (number::KILL, Some(stopping::note(&self.record.name, deaf))),
-            Way::Ask(asked, time) => {
-                // Who is in more of a hurry than one before decides.
-                let kill_at = time.and_then(|time: Duration| Instant::now().checked_add(time));
-                self.kill_at = self.kill_at.into_iter().chain(kill_at).min();
-                (asked, None)
+            Way::Kill => (kill, None),
+            Way::KillDeaf(signal) => {
+                let note = stopping::note(&self.record.name, signal);
+                (Sent { asked: Some(signal), deaf: true, ..kill }, Some(note))
+            }
+            Way::Ask(signal, time) => {
+                let sent = Sent { asked: Some(signal), ..kill };
+                let at = time.and_then(|time: Duration| Instant::now().checked_add(time));
+                self.kill_by(at.map(|at| Deadline { at, sent }));
+                (Sent { signal, ..kill }, None)
             }
         };
-        signal(running, sent);
+        self.sent = Some(sent);
+        signal(running, sent.signal);
         // What is frozen notices nothing. If it cannot be thawed it will be killed.
         if self.status.paused {
             let _ = self.resume();
@@ -139,7 +146,7 @@ impl Monitor {
             self.save()?;
         }
         if let Some(running) = running {
-            signal(running, number);
+            self.send(running, number, By::Kill);
         }
         if number == number::KILL { Ok(Answer::At(Role::Waiting)) } else { Ok(Answer::Done) }
     }
@@ -171,14 +178,14 @@ impl Monitor {
         match action {
             HealthAction::None => {}
             // Its policy says what comes next.
-            HealthAction::Kill => signal(running, number::KILL),
+            HealthAction::Kill => self.send(running, number::KILL, By::Health),
             HealthAction::Stop => {
                 self.after = After::End;
-                self.end_payload(&Stop::default(), running);
+                self.end_payload(&Stop::default(), By::Health, running);
             }
             HealthAction::Restart => {
                 self.after = After::Start;
-                self.end_payload(&Stop::default(), running);
+                self.end_payload(&Stop::default(), By::Health, running);
             }
         }
     }

@@ -101,12 +101,17 @@ pub(crate) fn attach(socket: &OwnedFd, name: &str, manner: Manner) -> Result<End
         out: Output::new(Stream::Out),
         err: Output::new(Stream::Err),
         end: None,
+        note: None,
     };
     if relay.manner.tty {
         relay.resize(); // it may have changed since the container was made
     }
     let end = relay.run();
     drop(raw); // before anything else is said
+    if let Some(note) = relay.note {
+        // Nobody there to read it: so be it.
+        let _ = crate::console::write_all(Stream::Err, format!("{note}\n").as_bytes());
+    }
     end
 }
 
@@ -172,6 +177,8 @@ struct Relay<'a> {
     err: Output,
     /// Known, but there may be output left to write.
     end: Option<End>,
+    /// What the user should know, once his terminal is as it was.
+    note: Option<String>,
 }
 
 impl Relay<'_> {
@@ -259,7 +266,11 @@ impl Relay<'_> {
             Err(errno) => return Err(lost(self.name, errno)),
         };
         match FromMonitor::decode(&buffer[..length])? {
-            FromMonitor::Running | FromMonitor::Done | FromMonitor::Note(_) => Ok(()),
+            FromMonitor::Running | FromMonitor::Done => Ok(()),
+            FromMonitor::Note(text) => {
+                self.note = Some(text.to_owned());
+                Ok(())
+            }
             FromMonitor::Failed(error) => Err(error),
             FromMonitor::Stdout(bytes) if self.manner.stdout => self.write(Stream::Out, Some(bytes)),
             FromMonitor::Stderr(bytes) if self.manner.stderr => self.write(Stream::Err, Some(bytes)),

@@ -36,6 +36,7 @@ pub(crate) mod update;
 pub(crate) mod version;
 pub(crate) mod volume;
 pub(crate) mod wait;
+pub(crate) mod why;
 
 use crate::door::Door;
 use crate::screen::template::Template;

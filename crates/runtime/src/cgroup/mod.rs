@@ -37,7 +37,7 @@ pub(crate) use hierarchies::unescape;
 pub use hierarchies::{Hierarchies, Hierarchy};
 pub use limits::{Refusal, Write};
 pub use make::{Cgroup, make, make_around, may_make};
-pub use oom::{OomEvent, OomWatch};
+pub use oom::{MemoryUse, OomEvent, OomWatch};
 pub(crate) use own::{base, mount_point};
 pub use own::{below_mount, create, own_oom_kills, own_paths, path, remove};
 pub use paths::Paths;

@@ -58,6 +58,29 @@ impl Paths {
     }
 }
 
+/// Bytes of a cgroup's memory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct MemoryUse {
+    /// The limit, if it has one.
+    pub limit: Option<u64>,
+    /// The most so far (v2: Linux 5.19).
+    pub peak: Option<u64>,
+}
+
+impl Paths {
+    /// How much memory it may have, and how much it had at most. What cannot be read is not known.
+    pub fn memory_use(&self) -> MemoryUse {
+        let Ok(Some((version, dir))) = self.home("memory", "memory") else { return MemoryUse::default() };
+        let (limit, peak) = match version {
+            Version::V1 => ("memory.limit_in_bytes", "memory.max_usage_in_bytes"),
+            Version::V2 => ("memory.max", "memory.peak"),
+        };
+        let number = |file| dir.read(file).ok()?.trim().parse().ok();
+        // v1's word for "none" is the greatest number of whole pages.
+        MemoryUse { limit: number(limit).filter(|limit| *limit < u64::MAX >> 2), peak: number(peak) }
+    }
+}
+
 impl OomWatch {
     /// What happened since the last call; does not wait. A descriptor may also be readable for nothing.
     pub fn read(&mut self) -> Result<Vec<OomEvent>> {

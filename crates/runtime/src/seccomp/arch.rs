@@ -135,9 +135,34 @@ pub(super) fn number(name: &str, arch: Arch) -> Option<u32> {
     Some(ROWS[row].1[column]).filter(|number| *number != table::NONE)
 }
 
+/// The call that the kernel's audit knows by these numbers: its name, or none of the table's.
+pub fn name(audit: u32, number: u32) -> Option<&'static str> {
+    let abis = machine(NATIVE)?.audits.iter().find(|known| known.number == audit)?.abis;
+    let columns = abis.iter().filter_map(|arch| table::COLUMNS.iter().position(|column| column == arch));
+    let row = columns.into_iter().find_map(|column| ROWS.iter().find(|(_, numbers)| numbers[column] == number))?;
+    let name = row.0.split(|byte| *byte == 0).next()?;
+    std::str::from_utf8(name).ok().filter(|_| number != table::NONE)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    #[cfg(target_arch = "x86_64")]
+    fn calls_have_the_names_of_their_architecture() {
+        for (audit, call, expected) in [
+            (0xc000_003e, 0, Some("read")),
+            (0xc000_003e, 140, Some("getpriority")),
+            (0xc000_003e, X32_BIT + 3, Some("close")),
+            (0x4000_0003, 3, Some("read")),
+            (0x4000_0003, 9999, None),
+            (0xc000_003e, table::NONE, None),
+            (1, 0, None),
+        ] {
+            assert_eq!(name(audit, call), expected, "{audit:x} {call}");
+        }
+    }
 
     #[test]
     fn names_have_the_number_of_their_architecture() {

@@ -18,7 +18,7 @@ pub mod profile;
 mod rules;
 mod table;
 
-pub use arch::NATIVE;
+pub use arch::{NATIVE, name as call_name};
 pub use compile::compile;
 pub use docker::docker_default;
 pub use sys::seccomp::Instruction;
