@@ -106,7 +106,9 @@ fn what_cannot_be_executed_says_why() {
         };
         refused(&["box", "nope"], 127, "exec: \"nope\": executable file not found in $PATH");
         refused(&["box", "/etc"], 126, "exec: \"/etc\": is a directory");
-        refused(&["box", "/etc/passwd"], 126, "exec: \"/etc/passwd\": permission denied");
+        let output = exec(isolazi, &["box", "/etc/passwd"]);
+        let told = "Error: exec: \"/etc/passwd\": permission denied\nHint: `/etc/passwd` belongs to 0";
+        assert!(output.code == 126 && output.stderr.starts_with(told), "{output:?}");
         refused(
             &["-w", "tmp", "box", "true"],
             1,
