@@ -174,8 +174,8 @@ fn an_image_says_what_is_run_and_how() {
         assert_eq!(run("appuser", &["-u", "0", "-w", "/"], &["sh", "-c", "id -un; pwd"]).ok(), "root\n/\n");
         run("noshebang", &[], &[]).fails(
             126,
-            "Error: exec: \"noshebang\": exec format error\nHint: the file is for another processor than this \
-             machine's, or a script without a `#!` line\n",
+            "Error: exec: \"noshebang\": exec format error\nHint: `/usr/local/bin/noshebang` is text without a first line \
+             that names its interpreter, as `#!/bin/sh`\n",
         );
         run("nouser", &[], &["true"])
             .fails(125, "Error: unable to find user ghost: no matching entries in passwd file\n");
@@ -217,10 +217,13 @@ fn a_platform_is_chosen_by_flag_and_by_variable() {
     };
     assert_eq!(run(&isolazi, &[]).ok(), "ran\n");
     assert_eq!(run(&isolazi, &["--platform", own]).ok(), "ran\n");
-    let refused = "Error: exec: \"echo\": exec format error\nHint: the file is for another processor than this \
-                   machine's, or a script without a `#!` line\n";
-    run(&isolazi, &["--platform", foreign]).fails(126, refused);
+    let (theirs, ours) = (foreign.trim_start_matches("linux/"), own.trim_start_matches("linux/"));
+    let refused = format!(
+        "Error: exec: \"echo\": exec format error\nHint: `/bin/echo` is for {theirs}, and this machine is {ours}: \
+         `--platform {own}` takes an image for it\n"
+    );
+    run(&isolazi, &["--platform", foreign]).fails(126, &refused);
     isolazi.env("DOCKER_DEFAULT_PLATFORM", foreign);
-    run(&isolazi, &[]).fails(126, refused);
+    run(&isolazi, &[]).fails(126, &refused);
     assert_eq!(run(&isolazi, &["--platform", own]).ok(), "ran\n");
 }

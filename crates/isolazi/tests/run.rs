@@ -61,7 +61,10 @@ fn what_cannot_be_executed_has_dockers_codes_and_leaves_nothing() {
             ("/etc", 126, "is a directory"),
             ("./etc", 126, "is a directory"),
         ] {
-            busybox.run(&[], &[command]).fails(code, &format!("Error: exec: \"{command}\": {words}\n"));
+            let output = busybox.run(&[], &[command]);
+            let (error, _hints) = output.stderr.split_once('\n').unwrap();
+            assert_eq!((output.code, output.stdout.as_str()), (code, ""), "{output:?}");
+            assert_eq!(error, format!("Error: exec: \"{command}\": {words}"));
         }
         busybox.holds_nothing();
     }

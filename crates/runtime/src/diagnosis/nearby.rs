@@ -38,7 +38,7 @@ fn unlikeness(wanted: &str, name: &str) -> Option<usize> {
     }
     let most = match wanted.chars().count() {
         0..=2 => 0,
-        3..=5 => 1,
+        3..=7 => 1,
         _ => 2,
     };
     let distance = distance(wanted, name);
