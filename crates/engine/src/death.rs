@@ -108,7 +108,11 @@ pub(crate) fn bytes(count: u64) -> String {
     // In tenths: the next smaller unit has 1024 parts of this one.
     let tenths = (count >> (10 * (place - 1))) * 10 / 1024;
     let unit = UNITS[place as usize - 1];
-    if tenths % 10 == 0 { format!("{} {unit}", tenths / 10) } else { format!("{}.{} {unit}", tenths / 10, tenths % 10) }
+    if tenths.is_multiple_of(10) {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
 }
 
 #[cfg(test)]

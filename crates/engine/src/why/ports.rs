@@ -28,7 +28,7 @@ fn port_of(line: &str) -> Option<u16> {
         .split_once("port ")
         .and_then(|(_, rest)| rest.chars().take_while(char::is_ascii_digit).collect::<String>().parse::<u16>().ok());
     // A time of day comes before it.
-    numbers.into_iter().filter(|port| *port != 0).last().or(by_word)
+    numbers.into_iter().rfind(|port| *port != 0).or(by_word)
 }
 
 /// By `/proc/net/tcp` (proc_net(5)): local address in hexadecimal, state 0A is "listens".
