@@ -228,6 +228,8 @@ impl Failure {
         let mut error = sys::kernel::error(self.errno).context(what);
         error.kind = match error.kind {
             kind @ (Kind::Unavailable | Kind::Unsupported) => kind,
+            // Of one that comes in later: engines know it from the command's own absence no more than a shell does.
+            _ if self.stage == Stage::Cwd && self.errno == Errno::NOENT => Kind::CommandNotFound,
             // An object that is not found *inside* is no "not found" of the request.
             _ => Kind::Denied,
         };

@@ -395,7 +395,7 @@ pub struct ProcessPlan {
     /// Who is told of calls that the filter asks about.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener: Option<crate::seccomp::Listener>,
-    /// Working directory; made when absent.
+    /// Working directory; a container makes it when it is absent, who comes in later does not.
     pub cwd: Text,
     /// What to execute, tried in order; nothing, where a container is only to be created.
     pub candidates: Vec<Text>,

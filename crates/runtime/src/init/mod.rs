@@ -140,7 +140,7 @@ fn steps(plan: &Plan, inherited: &Inherited<'_>) -> Done<Infallible> {
     root::set_propagation(plan)?;
     process::take_stdio(process, payload, console)?;
     process::limit(process)?;
-    process::enter_cwd(process)?; // made as root, before the root can become read-only
+    process::enter_cwd(process, true)?; // made as root, before the root can become read-only
     root::seal(plan)?;
     process::become_user(process)?;
     process::die_with_launcher(process)?; // a change of user clears it: after
@@ -172,7 +172,7 @@ fn exec_steps(plan: &ProcessPlan, payload: &Payload<'_>) -> Done<Infallible> {
     let console = console::open_console(plan, payload, false)?;
     process::take_stdio(plan, payload, console)?;
     process::limit(plan)?;
-    process::enter_cwd(plan)?;
+    process::enter_cwd(plan, false)?;
     process::become_user(plan)?;
     process::die_with_launcher(plan)?;
     process::confine(plan, &labels)?;

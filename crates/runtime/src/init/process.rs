@@ -1,6 +1,6 @@
 //! From a root file system to the payload: who it is, what it may, and the exec.
 
-use super::paths::make_dirs;
+use super::paths::{self, make_dirs};
 use super::{At, Done, Payload, message};
 use crate::failure::{Failure, Stage};
 use crate::plan::{Plan, ProcessPlan, Text, UserNamespace};
@@ -193,9 +193,10 @@ pub(super) fn limit(plan: &ProcessPlan) -> Done {
 }
 
 /// By descriptor and without magic links, so that `/proc/self/fd/7` cannot be a way to a directory of the host
-/// (CVE-2024-21626).
-pub(super) fn enter_cwd(plan: &ProcessPlan) -> Done {
-    let dir = make_dirs(plan.cwd.c()).at(Stage::Cwd, 0)?;
+/// (CVE-2024-21626). A container's own is made when it is absent; whoever comes in later finds it, or does not.
+pub(super) fn enter_cwd(plan: &ProcessPlan, make: bool) -> Done {
+    let dir = if make { make_dirs(plan.cwd.c()) } else { paths::open(plan.cwd.c(), OFlags::PATH | OFlags::DIRECTORY) };
+    let dir = dir.at(Stage::Cwd, 0)?;
     // What is made from here on is the payload's; the directory should be open to it.
     umask(Mode::from_raw_mode(plan.umask));
     fchdir(&dir).at(Stage::Cwd, 1)
