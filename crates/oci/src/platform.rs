@@ -74,7 +74,11 @@ impl FromStr for Platform {
             [os @ ("linux" | "windows" | "darwin" | "freebsd")] => {
                 (os, Self::of_this_machine().architecture, String::new())
             }
-            [architecture] => ("linux", architecture.to_owned(), String::new()),
+            [architecture] if is_known(architecture) => ("linux", architecture.to_owned(), String::new()),
+            [other] => {
+                return Err(Error::invalid(format!("{other:?}: unknown operating system or architecture"))
+                    .hint("a platform is `os/architecture[/variant]`, for example `linux/arm64`"));
+            }
             [os, architecture] => (os, architecture.to_owned(), String::new()),
             [os, architecture, variant] => (os, architecture.to_owned(), variant.to_owned()),
             _ => return Err(bad()),
@@ -90,6 +94,17 @@ impl FromStr for Platform {
         };
         Ok(Self { os: os.to_owned(), architecture: architecture.to_owned(), variant: variant.to_owned() })
     }
+}
+
+/// Of one word alone nobody knows what it is, unless it is known: Go's names for processors that Linux runs on, and what
+/// people call them.
+fn is_known(architecture: &str) -> bool {
+    const KNOWN: [&str; 24] = [
+        "386", "aarch64", "amd64", "arm", "arm64", "armel", "armhf", "i386", "i686", "loong64", "mips", "mips64",
+        "mips64le", "mipsle", "ppc", "ppc64", "ppc64le", "riscv64", "s390", "s390x", "sparc64", "x86-64", "x86_64",
+        "wasm",
+    ];
+    KNOWN.contains(&architecture)
 }
 
 impl fmt::Display for Platform {
@@ -114,7 +129,7 @@ mod tests {
         ] {
             assert_eq!(typed.parse::<Platform>().unwrap().to_string(), meant);
         }
-        for bad in ["", "/", "linux/", "linux/amd64/v1/x", "linux/am d64"] {
+        for bad in ["", "/", "linux/", "linux/amd64/v1/x", "linux/am d64", "x"] {
             assert!(bad.parse::<Platform>().is_err(), "{bad}");
         }
     }
