@@ -3,7 +3,7 @@
 use super::{Stoppable, left_out, root, unless_stopped};
 use crate::{Engine, events};
 use api::LeftOut;
-use error::Result;
+use error::{Error, Result};
 use rustix::fd::AsFd;
 use snapshot::Packer;
 use std::io::Write;
@@ -26,6 +26,10 @@ impl Engine {
 
     /// Refuses an output path that cannot be written to, in Docker's words.
     pub fn check_output(path: &Path) -> Result<()> {
-        super::copy::check_output(path)
+        super::copy::check_output(path)?;
+        if path.is_dir() {
+            return Err(Error::invalid(format!("invalid output path: {path:?} is a directory")));
+        }
+        Ok(())
     }
 }

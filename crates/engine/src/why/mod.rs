@@ -88,7 +88,7 @@ fn evidence(container: &Container) -> Vec<String> {
         lines.push(format!("exit code {code}{signal}{}", times(&status.started, &status.finished)));
     }
     if state.is_alive() {
-        lines.push(format!("running since {}", status.started));
+        lines.push(format!("running since {}", whole_seconds(&status.started)));
     }
     if let Some(memory) = status.death.as_ref().and_then(|death| death.out_of_memory) {
         let limit = memory.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {}", bytes(limit)));
@@ -108,6 +108,15 @@ fn evidence(container: &Container) -> Vec<String> {
     lines
 }
 
+/// Without what nobody reads.
+fn whole_seconds(time: &str) -> String {
+    time.parse().map_or_else(|_| time.to_owned(), to_second)
+}
+
+fn to_second(time: jiff::Timestamp) -> String {
+    time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
 /// `, 0.2 s after its start, at 2026-…`
 fn times(started: &str, finished: &str) -> String {
     let parse = |time: &str| time.parse::<jiff::Timestamp>().ok();
@@ -120,7 +129,7 @@ fn times(started: &str, finished: &str) -> String {
     } else {
         format!("{} h", lived.as_hours())
     };
-    format!(", {lived} after its start, at {}", end.strftime("%Y-%m-%dT%H:%M:%SZ"))
+    format!(", {lived} after its start, at {}", to_second(end))
 }
 
 #[cfg(test)]

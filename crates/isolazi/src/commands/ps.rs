@@ -1,7 +1,8 @@
 //! `isolazi ps`: containers in a list.
 
-use crate::args::{all, is_given, is_on, list, one, switch, text};
+use crate::args::{all, is_given, is_on, list, one, parsed, switch, text, value};
 use crate::commands::ps::filter::Filters;
+use crate::container::number::integer;
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::table::ellipsis;
@@ -10,7 +11,7 @@ use crate::screen::{human, time};
 use crate::verbs::{Arity, Verb};
 use api::{ContainerSummary, Details, State};
 use clap::{Arg, ArgMatches};
-use error::{Error, Result};
+use error::Result;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -71,7 +72,7 @@ fn flags() -> Vec<Arg> {
             "string",
             "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
         ),
-        text("last", "int", "Show n last created containers (includes all states)").short('n'),
+        parsed("last", "int", "Show n last created containers (includes all states)", integer).short('n'),
         switch("latest", "Show the latest created container (includes all states)").short('l'),
         switch("no-trunc", "Don't truncate output"),
         switch("quiet", "Only display container IDs").short('q'),
@@ -81,7 +82,7 @@ fn flags() -> Vec<Arg> {
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let filters = Filters::parse(all(matches, "filter"))?;
-    let last = if is_on(matches, "latest") { Some(1) } else { last(one(matches, "last"))? };
+    let last = if is_on(matches, "latest") { Some(1) } else { value(matches, "last").and_then(last) };
     let no_trunc = is_on(matches, "no-trunc");
     let quiet = is_on(matches, "quiet");
     let format = match one(matches, "format") {
@@ -117,14 +118,8 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
 }
 
 /// `-n`; negative numbers are no limit, as in Docker.
-fn last(text: Option<&str>) -> Result<Option<usize>> {
-    let Some(text) = text else { return Ok(None) };
-    match text.parse::<i64>() {
-        Ok(count) => Ok(usize::try_from(count).ok().filter(|&count| count > 0)),
-        Err(_) => {
-            Err(Error::invalid(format!("invalid argument \"{text}\" for \"-n, --last\" flag: expected a number")))
-        }
-    }
+fn last(count: i64) -> Option<usize> {
+    usize::try_from(count).ok().filter(|&count| count > 0)
 }
 
 /// All fields of one container.

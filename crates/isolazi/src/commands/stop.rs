@@ -1,7 +1,8 @@
 //! `isolazi stop`: payloads are asked to end, and killed if they do not; and what `restart` shares with it.
 
-use crate::args::{one, rest, text};
+use crate::args::{one, parsed, rest, text, value};
 use crate::commands::each;
+use crate::container::number::integer;
 use crate::door::{As, Door};
 use crate::exit::Of;
 use crate::verbs::{Arity, Verb};
@@ -31,7 +32,7 @@ pub(crate) fn flags() -> Vec<Arg> {
             "When to wait although the program cannot notice the signal (auto, always; default auto: it is killed at once)",
         ),
         text("signal", "string", "Signal to send to the container").short('s'),
-        text("timeout", "int", "Seconds to wait before killing the container (-1 for ever; default 10)")
+        parsed("timeout", "int", "Seconds to wait before killing the container (-1 for ever; default 10)", integer)
             .short('t')
             .alias("time"),
     ]
@@ -39,14 +40,9 @@ pub(crate) fn flags() -> Vec<Arg> {
 
 /// What these flags mean.
 pub(crate) fn manner(matches: &ArgMatches) -> Result<Stop> {
-    let timeout = |text: &str| {
-        text.parse::<i64>().map_err(|_| {
-            Error::invalid(format!("invalid argument \"{text}\" for \"-t, --timeout\" flag: expected a number"))
-        })
-    };
     Ok(Stop {
         signal: one(matches, "signal").map(signal).transpose()?,
-        timeout_s: one(matches, "timeout").map(timeout).transpose()?,
+        timeout_s: value(matches, "timeout"),
         grace: match one(matches, "grace") {
             None | Some("auto") => Grace::Auto,
             Some("always") => Grace::Always,

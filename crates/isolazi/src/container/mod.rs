@@ -9,7 +9,7 @@ pub(crate) mod limits;
 mod logging;
 mod mount;
 mod names;
-mod number;
+pub(crate) mod number;
 mod request;
 pub(crate) mod restart;
 mod rights;
@@ -20,5 +20,5 @@ mod tmpfs;
 mod volume;
 mod volumes_from;
 
-pub(crate) use request::{Caller, Terminals, Wish, named_variables, platform, wish, working_directory};
+pub(crate) use request::{Caller, Terminals, Wish, label, named_variables, platform, wish, working_directory};
 pub(crate) use volume::no_driver;

@@ -316,7 +316,7 @@ fn labels(matches: &ArgMatches, caller: &Caller<'_>) -> Result<BTreeMap<String, 
 }
 
 /// `KEY=value`, or `KEY` alone for an empty value.
-fn label(text: &str) -> Result<(String, String)> {
+pub(crate) fn label(text: &str) -> Result<(String, String)> {
     let (key, value) = text.split_once('=').unwrap_or((text, ""));
     if key.is_empty() {
         return Err(Error::invalid(format!("invalid label '{text}': empty name")));

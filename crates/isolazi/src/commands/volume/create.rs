@@ -1,7 +1,7 @@
 //! `isolazi volume create`: a volume is made.
 
 use crate::args::{all, list, one, rest, text};
-use crate::container::no_driver;
+use crate::container::{label, no_driver};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::verbs::{Arity, Verb};
@@ -39,7 +39,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     };
     let request = CreateVolume {
         name: rest(matches).into_iter().next().filter(|name| !name.is_empty()),
-        labels: all(matches, "label").map(pair).collect(),
+        labels: all(matches, "label").map(label).collect::<Result<_>>()?,
         options: all(matches, "opt").map(pair).collect(),
     };
     let name = door.engine(As::Root)?.create_volume(&request)?;
