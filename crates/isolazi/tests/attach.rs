@@ -108,3 +108,22 @@ fn a_run_takes_part_in_the_streams_that_it_names() {
     );
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "attach",
+            &[
+                "",
+                "nope",
+                "AMBIGUOUS",
+                "made",
+                "ended",
+                "runs made",
+                "--detach-keys nope runs",
+                "--sig-proxy=perhaps runs",
+            ],
+        );
+    }
+}

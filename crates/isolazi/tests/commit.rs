@@ -6,7 +6,7 @@ mod common;
 use common::{Archive, Busybox, LIMIT, Made, read_until, state};
 use rustix::process::Signal;
 use serde_json::{Value, json};
-use testkit::{Isolazi, golden};
+use testkit::Isolazi;
 
 fn inspect(isolazi: &Isolazi, image: &str) -> Value {
     let text = isolazi.run(&["image", "inspect", image]).ok();
@@ -179,7 +179,6 @@ fn a_container_is_frozen_only_meanwhile() {
 fn what_is_wrong_is_said() {
     let busybox = Busybox::new();
     let isolazi = &busybox.isolazi;
-    golden("tests/golden/commit-help.txt", &isolazi.run(&["commit", "--help"]).ok());
     isolazi.run(&["run", "--name", "box", "--network", "none", &busybox.image, "touch", "/.wh.x"]).ok();
     for (arguments, text) in [
         (&["nosuch"][..], "No such container: nosuch"),
@@ -206,4 +205,24 @@ fn what_is_wrong_is_said() {
     assert_eq!(isolazi.run(&["images", "--format", "{{.Repository}}"]).ok().lines().count(), 1);
     isolazi.run(&["rm", "box"]).ok();
     busybox.holds_nothing();
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "commit",
+            &[
+                "",
+                "nope",
+                "AMBIGUOUS",
+                "made a b",
+                "made Bad/Name",
+                "made a@sha256:1",
+                "-c nope made",
+                "-c FROM=x made",
+                "--pause=perhaps made",
+            ],
+        );
+    }
 }

@@ -58,3 +58,21 @@ fn stopped_containers_go_and_others_stay() {
         busybox.holds_nothing();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "container prune",
+            &[
+                "x",
+                "-f --filter x",
+                "-f --filter colour=red",
+                "-f --filter until=soon",
+                "-f --filter =",
+                "--force=perhaps",
+                "",
+            ],
+        );
+    }
+}

@@ -8,7 +8,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use testkit::{Isolazi, golden};
+use testkit::Isolazi;
 
 /// Says `up` when it is where the test wants it, and stays.
 fn start(busybox: &Busybox, flags: &[&str], script: &str) -> testkit::Running {
@@ -449,7 +449,6 @@ fn nothing_of_a_container_is_loaded() {
 #[test]
 fn what_is_wrong_is_said_in_dockers_words() {
     let isolazi = Isolazi::new();
-    golden("tests/golden/cp-help.txt", &isolazi.run(&["cp", "--help"]).ok());
     assert_eq!(isolazi.run(&["container", "cp", "--help"]).ok(), isolazi.run(&["cp", "--help"]).ok());
     for (arguments, text) in [
         (["a", "b"], "must specify at least one container source"),
@@ -486,4 +485,29 @@ fn a_terminal_is_told_what_was_copied_and_gets_no_archive() {
     end(running);
     isolazi.run(&["rm", "box"]).ok();
     busybox.holds_nothing();
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "cp",
+            &[
+                "",
+                "made:/etc",
+                "made:/etc a b",
+                "a b",
+                "made:/a ended:/b",
+                "nope:/etc .",
+                "made:/nosuch .",
+                "/nosuch made:/",
+                "AMBIGUOUS:/etc/passwd .",
+                ":/etc .",
+                "made:/etc /nosuch/x",
+                "- made:/etc/passwd",
+                "- -",
+                "- nope:/",
+            ],
+        );
+    }
 }

@@ -5,7 +5,7 @@ mod common;
 
 use common::{Archive, Busybox, LIMIT, Made, read_until};
 use serde_json::json;
-use testkit::{Isolazi, golden};
+use testkit::Isolazi;
 
 /// An image with files to be changed.
 fn image() -> Made {
@@ -104,7 +104,6 @@ fn who_changed_nothing_has_no_changes() {
 #[test]
 fn what_is_wrong_is_said() {
     let isolazi = Isolazi::new();
-    golden("tests/golden/diff-help.txt", &isolazi.run(&["diff", "--help"]).ok());
     isolazi.run(&["diff", "nosuch"]).fails(1, "Error: No such container: nosuch\n");
     for arguments in [&["diff"][..], &["diff", "a", "b"]] {
         isolazi.run(arguments).fails(
@@ -112,5 +111,12 @@ fn what_is_wrong_is_said() {
             "Error: 'isolazi diff' requires 1 argument\n\nUsage:  isolazi diff CONTAINER\n\nSee 'isolazi diff --help' for \
              more information\n",
         );
+    }
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("diff", &["", "nope", "AMBIGUOUS", "made ended", "made"]);
     }
 }

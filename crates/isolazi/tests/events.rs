@@ -200,3 +200,23 @@ fn what_is_done_with_a_containers_files_is_told() {
     ];
     assert_eq!(actions[..8], expected);
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "events",
+            &[
+                "x",
+                "-f x",
+                "-f colour=red",
+                "--until 0s -f event=",
+                "--format {{.Action",
+                "--since soon",
+                "--until soon",
+                "--since 0 --until 0s --format {{.Nope}} -f event=die",
+                "--since 0 --until 0s --format {{.Action}} -f container=ended",
+            ],
+        );
+    }
+}

@@ -243,3 +243,34 @@ fn many_at_once_all_come_back_whatever_becomes_of_the_container() {
     }
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "exec",
+            &[
+                "",
+                "runs",
+                "nope true",
+                "AMBIGUOUS true",
+                "made true",
+                "ended true",
+                "runs nosuch",
+                "runs /etc",
+                "-u ghost runs true",
+                "-u 1:ghost runs true",
+                "-w /nosuch runs true",
+                "-w relative runs true",
+                "-e =x runs true",
+                "--env-file nosuch runs true",
+                "-t runs true",
+                "-d -t runs nosuch",
+                "--detach-keys nope runs true",
+                "--privileged=perhaps runs true",
+                "runs false",
+                "runs echo said",
+            ],
+        );
+    }
+}

@@ -6,7 +6,7 @@ mod common;
 use common::{Busybox, LIMIT, read_until};
 use std::fs::{self, File};
 use std::process::{Command, Stdio};
-use testkit::{Isolazi, golden};
+use testkit::Isolazi;
 
 const SCRIPT: &str = "mkdir /made; echo one >/made/one; ln /made/one /made/two; ln -s one /made/link; rm /bin/arch; \
     echo hidden >/data/hidden; chown 12:34 /made; echo up; cat";
@@ -72,7 +72,6 @@ fn tar(arguments: &[&str], archive: &std::path::Path) -> String {
 fn what_is_wrong_is_said_in_dockers_words() {
     let busybox = Busybox::new();
     let isolazi = &busybox.isolazi;
-    golden("tests/golden/export-help.txt", &isolazi.run(&["export", "--help"]).ok());
     isolazi.run(&["create", "--name", "box", &busybox.image, "true"]).succeeds();
     isolazi.run(&["export", "nosuch"]).fails(1, "Error: No such container: nosuch\n");
     isolazi.run(&["export", "-o", "x.tar", "nosuch"]).fails(1, "Error: No such container: nosuch\n");
@@ -125,4 +124,14 @@ fn a_full_disk_leaves_no_half_archive() {
     assert_eq!(text, "Error: can't pack `isolazi`: can't write the archive: file too large\n");
     assert_eq!(fs::read_dir(isolazi.work()).unwrap().count(), 0);
     isolazi.run(&["rm", "box"]).ok();
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "export",
+            &["", "nope", "AMBIGUOUS", "made ended", "-o /nosuch/x made", "-o /etc made", "-o '' nope"],
+        );
+    }
 }

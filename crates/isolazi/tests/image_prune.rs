@@ -109,3 +109,21 @@ fn a_container_that_is_made_meanwhile_keeps_its_layers() {
         assert!(made.unwrap() > 0);
     });
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "image prune",
+            &[
+                "x",
+                "-f --filter x",
+                "-f --filter colour=red",
+                "-f --filter until=soon",
+                "-f --filter =",
+                "--force=perhaps",
+                "",
+            ],
+        );
+    }
+}

@@ -174,3 +174,25 @@ fn what_is_not_there_is_said_after_what_is() {
         .run(&["container", "inspect", "--type", "image", "one"])
         .fails(125, "Error: unknown flag: --type\n\nSee 'isolazi container inspect --help'.\n");
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "inspect",
+            &[
+                "",
+                "nope",
+                "AMBIGUOUS",
+                "--type colour made",
+                "--type image made",
+                "--type container IMAGE",
+                "--type volume made",
+                "-f {{.Nope}} made",
+                "-f {{.Name made",
+                "-f {{.Name|nope}} made",
+                "-f {{.Id}} made nope runs",
+            ],
+        );
+    }
+}

@@ -48,3 +48,13 @@ fn one_that_does_not_run_cannot_be_killed() {
     assert_eq!(isolazi.run(&["wait", "box"]).ok(), "0\n");
     isolazi.run(&["rm", "box"]).ok();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "kill",
+            &["", "nope", "AMBIGUOUS", "made", "ended", "-s NOPE runs", "-s 99 runs", "runs nope", "runs"],
+        );
+    }
+}

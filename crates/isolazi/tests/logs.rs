@@ -105,7 +105,7 @@ fn each_way_of_asking_and_each_that_is_refused() {
         let end = if output.stdout.is_empty() || output.stdout.ends_with('\n') { "" } else { "\n" };
         write!(transcript, "$ isolazi {shown}\n{}{end}{stderr}= {}\n\n", output.stdout, output.code).unwrap();
     }
-    golden("tests/golden/logs.txt", &transcript);
+    golden("tests/golden/commands/logs.txt", &transcript);
 }
 
 #[test]

@@ -44,3 +44,33 @@ fn a_paused_container_does_nothing_until_it_goes_on() {
     assert_eq!(isolazi.run(&["rm", "-f", "box"]).ok(), "box\n");
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    common::Scene::of_root().records("pause", &["", "nope", "AMBIGUOUS", "made", "ended", "runs nope", "runs"]);
+}
+
+/// Nothing but waiting, looking and going on is to be had of one that is frozen.
+#[test]
+fn what_a_paused_container_refuses_is_as_recorded() {
+    let scene = common::Scene::of_root();
+    scene.busybox.isolazi.run(&["pause", "runs"]).ok();
+    scene.shows(
+        "paused.txt",
+        &[
+            "start runs",
+            "pause runs",
+            "exec runs true",
+            "attach runs",
+            "rm runs",
+            "rename runs frozen",
+            "ps --format {{.Names}}:{{.State}}",
+            "inspect -f {{.State.Status}}-{{.State.Running}}-{{.State.Paused}} frozen",
+            "container prune -f --filter label=none",
+            "update --restart no frozen",
+            "logs frozen",
+            "restart -t 0 frozen",
+            "unpause frozen",
+        ],
+    );
+}

@@ -52,3 +52,20 @@ fn a_person_sees_what_goes_and_is_asked() {
         busybox.holds_nothing();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "prune",
+            &[
+                "x",
+                "-f --filter x",
+                "-f --filter colour=red",
+                "-f --filter until=soon",
+                "-f --filter =",
+                "--force=perhaps",
+            ],
+        );
+    }
+}

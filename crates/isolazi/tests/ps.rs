@@ -132,7 +132,12 @@ fn what_cannot_be_meant_is_refused() {
         (&["ps", "-f", "status=up"], 1, "Error: invalid filter 'status=up'\n"),
         (&["ps", "-f", "exited=x"], 1, "Error: invalid filter 'exited=x'\n"),
         (&["ps", "-f", "before=nobody"], 1, "Error: No such container: nobody\n"),
-        (&["ps", "-n", "x"], 1, "Error: invalid argument \"x\" for \"-n, --last\" flag: expected a number\n"),
+        (
+            &["ps", "-n", "x"],
+            125,
+            "Error: invalid argument \"x\" for \"-n, --last\" flag: strconv.ParseInt: parsing \"x\": invalid syntax\n\nSee \
+             'isolazi ps --help'.\n",
+        ),
         (&["ps", "--format", "{{.ID"], 1, "Error: template parsing error: template: :1: unclosed action\n"),
         (&["ps", "--nope"], 125, "Error: unknown flag: --nope\n\nSee 'isolazi ps --help'.\n"),
         (&["port", "nobody"], 1, "Error: No such container: nobody\n"),
@@ -161,5 +166,33 @@ fn a_container_without_published_ports_has_none_to_tell() {
         rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
         running.finish(b"", LIMIT).fails(137, "");
         busybox.isolazi.run(&["rm", "web"]).succeeds();
+    }
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "ps",
+            &[
+                "x",
+                "-f x",
+                "-f colour=red",
+                "-f status=colour",
+                "-f exited=x",
+                "-f before=nope",
+                "-f since=nope",
+                "-f health=colour",
+                "-f name=(",
+                "-f publish=x",
+                "--format {{.Nope}}",
+                "--format {{.ID",
+                "-n x",
+                "-n 1.5",
+                "--format {{.Names}}",
+                "-a --format {{.Names}}:{{.State}} -f name=ended",
+                "-f network=nosuch -q",
+            ],
+        );
     }
 }

@@ -38,3 +38,27 @@ fn a_new_name_holds_at_once_also_for_one_that_runs() {
         busybox.holds_nothing();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "rename",
+            &[
+                "",
+                "made",
+                "made a b",
+                "nope a1",
+                "AMBIGUOUS a1",
+                "made runs",
+                "made -x",
+                "made a/b",
+                "made x",
+                "made ''",
+                "made made",
+                "made other",
+                "made a1",
+            ],
+        );
+    }
+}

@@ -53,3 +53,13 @@ fn a_restart_keeps_a_container_that_is_removed_when_done() {
     assert_eq!(isolazi.run(&["kill", "box"]).ok(), "box\n");
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "restart",
+            &["", "nope", "AMBIGUOUS", "-s NOPE runs", "-t soon runs", "--grace nope runs", "-t 0 runs nope", "ended"],
+        );
+    }
+}

@@ -229,3 +229,32 @@ fn a_name_is_free_again_when_its_run_has_ended() {
         busybox.holds_nothing();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "run",
+            &[
+                "",
+                "--pull never nosuch",
+                "Bad/Name",
+                "--name made IMAGE",
+                "-d -a stdout IMAGE",
+                "--rm --restart always IMAGE",
+                "-d --rm --rm=perhaps IMAGE",
+                "--rm IMAGE nosuch",
+                "--rm IMAGE /etc",
+                "--rm -w /etc/passwd IMAGE true",
+                "--rm -u ghost IMAGE true",
+                "--rm -u 1:ghost IMAGE true",
+                "--rm --entrypoint nosuch IMAGE",
+                "--rm -it IMAGE",
+                "--rm --detach-keys nope IMAGE true",
+                "--rm IMAGE false",
+                "--rm IMAGE echo said",
+                "--rm -q 127.0.0.1:1/x",
+            ],
+        );
+    }
+}

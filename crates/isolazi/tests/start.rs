@@ -93,3 +93,24 @@ fn one_that_was_paused_when_its_monitor_died_starts_again() {
     isolazi.run(&["rm", "-f", "box"]).ok();
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "start",
+            &[
+                "",
+                "nope",
+                "AMBIGUOUS",
+                "-a made ended",
+                "-i made ended",
+                "--detach-keys nope -a made",
+                "-a nope",
+                "runs",
+                "-a ended",
+                "made nope",
+            ],
+        );
+    }
+}

@@ -80,3 +80,20 @@ fn what_cannot_be_meant_is_refused() {
          Hint: the fields are BlockIO, CPUPerc, Container, ID, MemPerc, MemUsage, Name, NetIO, PIDs\n",
     );
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "stats",
+            &[
+                "--no-stream nope",
+                "--no-stream AMBIGUOUS",
+                "--no-stream --format {{.ID",
+                "--no-stream --format {{.Nope}} made",
+                "--no-stream=perhaps",
+                "--no-stream --format {{.Name}}:{{.PIDs}} made runs",
+            ],
+        );
+    }
+}

@@ -123,7 +123,29 @@ fn each_of_several_is_tried_and_the_failures_are_told() {
     isolazi
         .run(&["stop", "--grace", "x", "one"])
         .fails(1, "Error: invalid grace \"x\": must be one of \"auto\" or \"always\"\n");
-    isolazi
-        .run(&["stop", "-t", "soon", "one"])
-        .fails(1, "Error: invalid argument \"soon\" for \"-t, --timeout\" flag: expected a number\n");
+    isolazi.run(&["stop", "-t", "soon", "one"]).fails(
+        125,
+        "Error: invalid argument \"soon\" for \"-t, --timeout\" flag: strconv.ParseInt: parsing \"soon\": invalid \
+             syntax\n\nSee 'isolazi stop --help'.\n",
+    );
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "stop",
+            &[
+                "",
+                "nope",
+                "AMBIGUOUS",
+                "-s NOPE runs",
+                "-t soon runs",
+                "--grace nope runs",
+                "made",
+                "ended",
+                "-t 0 runs nope",
+            ],
+        );
+    }
 }

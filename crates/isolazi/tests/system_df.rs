@@ -82,3 +82,10 @@ fn all_that_takes_room_is_told() {
         busybox.holds_nothing();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("system df", &["x", "-v --format json", "--format {{.Nope}}", "--format {{.Type"]);
+    }
+}

@@ -50,3 +50,22 @@ fn what_goes_is_what_was_said() {
             .fails(1, "Error: The \"until\" filter is not supported with \"--volumes\"\n");
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "system prune",
+            &[
+                "x",
+                "-f --filter x",
+                "-f --filter colour=red",
+                "-f --filter until=soon",
+                "-f --filter =",
+                "--force=perhaps",
+                "-f --volumes --filter until=1h",
+                "",
+            ],
+        );
+    }
+}

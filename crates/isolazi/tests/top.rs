@@ -57,3 +57,10 @@ fn what_cannot_be_told_is_said() {
     kill_process(pid, Signal::KILL).unwrap();
     running.finish(b"", LIMIT).fails(137, "");
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("top", &["", "nope", "AMBIGUOUS", "made", "ended", "runs -o args"]);
+    }
+}

@@ -213,3 +213,28 @@ fn an_ordinary_user_without_controllers_is_told_which_one_is_missing() {
     assert_eq!(busybox.isolazi.run(&["rm", "idle"]).ok(), "idle\n");
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "update",
+            &[
+                "",
+                "made",
+                "nope -m 64m",
+                "-m 64m nope",
+                "-m lots made",
+                "-m 1 made",
+                "--cpus x made",
+                "--restart nope made",
+                "--pids-limit x made",
+                "--blkio-weight 5 made",
+                "--cpuset-cpus x made",
+                "--memory-swap 1m -m 64m made",
+                "--restart no AMBIGUOUS",
+                "--restart always made",
+            ],
+        );
+    }
+}

@@ -70,3 +70,13 @@ fn what_cannot_be_made_is_said() {
          [VOLUME]\n\nSee 'isolazi volume create --help' for more information\n",
     );
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "volume create",
+            &["a b", "a", "a/b", "-d nope data", "-o nope data", "-o type=nope data", "--label = data", "data", "data"],
+        );
+    }
+}

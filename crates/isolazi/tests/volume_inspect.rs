@@ -1,6 +1,8 @@
 //! `isolazi volume inspect`, and `inspect` of a volume.
 #![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
 
+mod common;
+
 use testkit::Isolazi;
 
 #[test]
@@ -35,5 +37,12 @@ fn a_volume_is_told_in_dockers_words() {
             "Error: 'isolazi volume inspect' requires at least 1 argument\n\nUsage:  isolazi volume inspect [OPTIONS] \
              VOLUME [VOLUME...]\n\nSee 'isolazi volume inspect --help' for more information\n",
         );
+    }
+}
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("volume inspect", &["", "nope", "../names", "-f {{.Nope}} nope", "-f {{.Name nope"]);
     }
 }

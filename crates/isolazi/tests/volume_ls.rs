@@ -63,3 +63,22 @@ fn volumes_are_listed_filtered_and_formatted() {
         isolazi.run(&["rm", "user"]).ok();
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "volume ls",
+            &[
+                "x",
+                "-f x",
+                "-f colour=red",
+                "-f dangling=perhaps",
+                "-f name=(",
+                "--format {{.Nope}}",
+                "--format {{.Name",
+                "",
+            ],
+        );
+    }
+}

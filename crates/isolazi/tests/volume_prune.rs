@@ -112,3 +112,21 @@ fn what_a_killed_create_left_is_found() {
     isolazi.run(&["volume", "prune", "-f"]).ok();
     assert_eq!(isolazi.run(&["volume", "ls", "-q"]).ok(), "");
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "volume prune",
+            &[
+                "x",
+                "-f --filter x",
+                "-f --filter colour=red",
+                "-f --filter until=soon",
+                "-f --filter =",
+                "--force=perhaps",
+                "",
+            ],
+        );
+    }
+}

@@ -49,3 +49,10 @@ fn the_anonymous_volumes_of_a_container_go_with_rm_v_only() {
         }
     }
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("volume rm", &["", "nope", "-f nope", "../names", "nope -f"]);
+    }
+}

@@ -42,3 +42,10 @@ fn who_waits_for_one_that_is_removed_hears_its_code_too() {
     assert_eq!(waiting(&busybox.isolazi, &["box"]).finish(b"", LIMIT).ok(), "4\n");
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("wait", &["", "nope", "AMBIGUOUS", "made", "ended", "ended nope made"]);
+    }
+}

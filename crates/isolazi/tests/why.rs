@@ -293,3 +293,10 @@ fn it_is_a_document_too_and_bad_input_is_refused() {
     isolazi.run(&["rm", "box"]).ok();
     busybox.holds_nothing();
 }
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("why", &["", "nope", "AMBIGUOUS", "made"]);
+    }
+}

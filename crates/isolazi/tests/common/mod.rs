@@ -6,10 +6,12 @@
 mod archive;
 mod made;
 mod moments;
+mod scene;
 
 pub use archive::Archive;
 pub use made::Made;
 pub use moments::{Moments, time_of};
+pub use scene::Scene;
 
 use std::io::Read;
 use std::path::PathBuf;

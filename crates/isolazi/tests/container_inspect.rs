@@ -1,0 +1,14 @@
+//! `isolazi container inspect`: what it says.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
+mod common;
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records(
+            "container inspect",
+            &["", "nope", "AMBIGUOUS", "IMAGE", "-f {{.Nope}} made", "-f {{.Name made", "-f {{.Name}} made nope ended"],
+        );
+    }
+}

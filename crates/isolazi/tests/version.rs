@@ -1,0 +1,11 @@
+//! `isolazi version`: what it says.
+#![allow(clippy::unwrap_used, reason = "tests fail by panicking, in their helpers too")]
+
+mod common;
+
+#[test]
+fn what_is_said_is_as_recorded() {
+    for scene in common::Scene::both() {
+        scene.records("version", &["x", "-f {{.Nope}}", "-f {{.Client", "-f {{.Client.Nope}}", "-f {{.Client.Os}}"]);
+    }
+}
