@@ -179,6 +179,7 @@ impl Failure {
             Stage::StartContainerHook | Stage::StartContainerHookExit => {
                 return self.explain_hook("startContainer", plan.start_container_hooks.get(index));
             }
+            Stage::Cwd => cwd(&plan.process),
             _ => return self.explain_process(&plan.process),
         };
         self.because(what)
@@ -205,7 +206,11 @@ impl Failure {
                 format!("can't set {}", whats.get(index).unwrap_or(&"?"))
             }
             Stage::OomScore => "can't set the OOM score".to_owned(),
-            Stage::Cwd => format!("can't enter the working directory `{}`", plan.cwd.lossy()),
+            // Who comes in later does not make it: to engines it is as absent as a command.
+            Stage::Cwd if self.errno == Errno::NOENT => {
+                return Error { kind: Kind::CommandNotFound, ..self.because(cwd(plan)) };
+            }
+            Stage::Cwd => cwd(plan),
             Stage::Bounding => format!("can't drop capability {index} from the bounding set"),
             Stage::User if index > 3 => "can't become root of the user namespace".to_owned(),
             Stage::User => format!("can't become user {} and group {}", plan.uid, plan.gid),
@@ -228,8 +233,6 @@ impl Failure {
         let mut error = sys::kernel::error(self.errno).context(what);
         error.kind = match error.kind {
             kind @ (Kind::Unavailable | Kind::Unsupported) => kind,
-            // Of one that comes in later: engines know it from the command's own absence no more than a shell does.
-            _ if self.stage == Stage::Cwd && self.errno == Errno::NOENT => Kind::CommandNotFound,
             // An object that is not found *inside* is no "not found" of the request.
             _ => Kind::Denied,
         };
@@ -317,6 +320,10 @@ fn shortened(name: &str) -> String {
         Some((end, _)) => format!("{}…", &name[..end]),
         None => name.to_owned(),
     }
+}
+
+fn cwd(plan: &ProcessPlan) -> String {
+    format!("can't enter the working directory `{}`", plan.cwd.lossy())
 }
 
 #[cfg(test)]
