@@ -10,6 +10,24 @@ use rustix::io::Errno;
 /// Bytes of the header of a message.
 const HEADER_BYTES: usize = 16;
 
+/// An attribute made of attributes.
+pub(super) fn nest(body: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>)) {
+    /// `NLA_F_NESTED` of linux/netlink.h.
+    const NESTED: u16 = 1 << 15;
+    let begin = body.len();
+    push(body, kind | NESTED, &[]);
+    fill(body);
+    let length = u16::try_from(body.len() - begin).expect("what we say about a device or a rule is short");
+    body[begin..begin + 2].copy_from_slice(&length.to_ne_bytes());
+}
+
+/// The name of a device.
+pub(super) fn push_name(body: &mut Vec<u8>, name: &str) {
+    let mut value = name.as_bytes().to_vec();
+    value.push(0);
+    push(body, libc::IFLA_IFNAME, &value);
+}
+
 pub(super) fn push(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let length = u16::try_from(value.len() + 4).expect("our values are a name, a number or an address");
     body.extend(length.to_ne_bytes());

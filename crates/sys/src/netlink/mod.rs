@@ -2,9 +2,11 @@
 //!
 //! One request, all its answers, then the next; only the kernel is heard.
 
+mod device;
 mod message;
 mod route;
 
+pub use device::{Bridge, Device, Pair};
 pub use route::{Address, Link, Route};
 
 use message::{message, split, u32_at};

@@ -1,7 +1,7 @@
 //! Network devices, their addresses and routes: rtnetlink(7).
 
 use super::Conversation;
-use super::message::{Attributes, push, u32_at};
+use super::message::{Attributes, push, push_name, u32_at};
 use rustix::fd::{AsFd, AsRawFd};
 use rustix::io::Errno;
 
@@ -9,14 +9,14 @@ use rustix::io::Errno;
 const MAX_DUMPS: u32 = 16;
 
 /// `RTEXT_FILTER_SKIP_STATS` of linux/rtnetlink.h: without counters an answer stays small.
-const SKIP_STATISTICS: u32 = 1 << 3;
+pub(super) const SKIP_STATISTICS: u32 = 1 << 3;
 
 /// `IFLA_NEW_IFINDEX` of linux/if_link.h (to be set since kernel 5.13).
 const NEW_INDEX: u16 = 49;
 
 /// A conversation with the kernel about the devices of one network namespace, which it keeps alive.
 #[derive(Debug)]
-pub struct Route(Conversation);
+pub struct Route(pub(super) Conversation);
 
 /// A network device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,15 +106,26 @@ impl Route {
     /// # Errors
     /// `EINTR` when the list changes again and again while it is read.
     pub fn addresses(&mut self, index: u32) -> Result<Vec<Address>, Errno> {
+        self.list(libc::RTM_GETADDR, &[0; 8], |kind, body| {
+            let is_its_own = kind == libc::RTM_NEWADDR && u32_at(body, 4) == Some(index);
+            is_its_own.then(|| Address::parse(body)).flatten()
+        })
+    }
+
+    /// A whole list, of which `take` makes what is wanted.
+    ///
+    /// # Errors
+    /// `EINTR` when it changes again and again while it is read.
+    pub(super) fn list<T>(
+        &mut self,
+        kind: u16,
+        body: &[u8],
+        mut take: impl FnMut(u16, &[u8]) -> Option<T>,
+    ) -> Result<Vec<T>, Errno> {
         for _ in 0..MAX_DUMPS {
             let mut found = Vec::new();
             let flags = libc::NLM_F_ROOT | libc::NLM_F_MATCH;
-            let dumped = self.0.ask(libc::RTM_GETADDR, flags, &[0; 8], |kind, body| {
-                if kind == libc::RTM_NEWADDR && u32_at(body, 4) == Some(index) {
-                    found.extend(Address::parse(body));
-                }
-            });
-            match dumped {
+            match self.0.ask(kind, flags, body, |kind, body| found.extend(take(kind, body))) {
                 Ok(()) => return Ok(found),
                 Err(Errno::INTR) => {}
                 Err(errno) => return Err(errno),
@@ -159,14 +170,8 @@ impl Address {
 }
 
 /// An `ifinfomsg`.
-fn interface(index: u32, flags: u32, change: u32) -> Vec<u8> {
+pub(super) fn interface(index: u32, flags: u32, change: u32) -> Vec<u8> {
     [0, index, flags, change].into_iter().flat_map(u32::to_ne_bytes).collect()
-}
-
-fn push_name(body: &mut Vec<u8>, name: &str) {
-    let mut value = name.as_bytes().to_vec();
-    value.push(0);
-    push(body, libc::IFLA_IFNAME, &value);
 }
 
 #[cfg(test)]
