@@ -23,9 +23,14 @@ pub(super) fn nest(body: &mut Vec<u8>, kind: u16, fill: impl FnOnce(&mut Vec<u8>
 
 /// The name of a device.
 pub(super) fn push_name(body: &mut Vec<u8>, name: &str) {
-    let mut value = name.as_bytes().to_vec();
+    push_text(body, libc::IFLA_IFNAME, name);
+}
+
+/// Text, which ends with a NUL.
+pub(super) fn push_text(body: &mut Vec<u8>, kind: u16, text: &str) {
+    let mut value = text.as_bytes().to_vec();
     value.push(0);
-    push(body, libc::IFLA_IFNAME, &value);
+    push(body, kind, &value);
 }
 
 pub(super) fn push(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
@@ -39,16 +44,22 @@ pub(super) fn push(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
 /// The end of a request is acknowledged, or a list's last message.
 pub(super) fn message(kind: u16, flags: i32, sequence: u32, body: &[u8]) -> Result<Vec<u8>, Errno> {
     let list = flags & libc::NLM_F_ROOT != 0;
-    let flags = flags | libc::NLM_F_REQUEST | if list { 0 } else { libc::NLM_F_ACK };
-    let flags = u16::try_from(flags).map_err(|_| Errno::INVAL)?;
-    let length = u32::try_from(HEADER_BYTES + body.len()).map_err(|_| Errno::INVAL)?;
-    let mut message = length.to_ne_bytes().to_vec();
-    message.extend(kind.to_ne_bytes());
-    message.extend(flags.to_ne_bytes());
-    message.extend(sequence.to_ne_bytes());
-    message.extend([0; 4]);
-    message.extend(body);
+    let mut message = Vec::with_capacity(HEADER_BYTES + body.len());
+    append(&mut message, kind, flags | if list { 0 } else { libc::NLM_F_ACK }, sequence, body)?;
     Ok(message)
+}
+
+/// One more message of several in a datagram.
+pub(super) fn append(datagram: &mut Vec<u8>, kind: u16, flags: i32, sequence: u32, body: &[u8]) -> Result<(), Errno> {
+    let flags = u16::try_from(flags | libc::NLM_F_REQUEST).map_err(|_| Errno::INVAL)?;
+    let length = u32::try_from(HEADER_BYTES + body.len()).map_err(|_| Errno::INVAL)?;
+    datagram.extend(length.to_ne_bytes());
+    datagram.extend(kind.to_ne_bytes());
+    datagram.extend(flags.to_ne_bytes());
+    datagram.extend(sequence.to_ne_bytes());
+    datagram.extend([0; 4]);
+    datagram.extend(body);
+    Ok(())
 }
 
 pub(super) struct Message<'a> {

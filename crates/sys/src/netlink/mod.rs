@@ -4,6 +4,7 @@
 
 mod device;
 mod message;
+pub mod nftables;
 mod route;
 
 pub use device::{Bridge, Device, Pair};
@@ -52,10 +53,45 @@ impl Conversation {
         })
     }
 
+    fn sequence(&self) -> u32 {
+        self.sequence
+    }
+
+    fn next_sequence(&mut self) -> u32 {
+        self.sequence = self.sequence.wrapping_add(1);
+        self.sequence
+    }
+
+    /// Sends several orders at once, of which the one with the number `last` is acknowledged.
+    ///
+    /// # Errors
+    /// The first one in the order of the answers.
+    fn send_batch(&mut self, datagram: &[u8], last: u32) -> Result<(), Errno> {
+        rustix::io::retry_on_intr(|| send(&self.socket, datagram, SendFlags::empty()))?;
+        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut first_error = None;
+        for _ in 0..MAX_MESSAGES {
+            let (_, length) = rustix::io::retry_on_intr(|| recv(&self.socket, &mut *buffer, RecvFlags::TRUNC))?;
+            let mut rest = buffer.get(..length).ok_or(Errno::MSGSIZE)?;
+            while let Some((message, after)) = split(rest) {
+                rest = after;
+                if i32::from(message.kind) != libc::NLMSG_ERROR {
+                    continue;
+                }
+                if let Err(errno) = end(message.body, false) {
+                    first_error.get_or_insert(errno);
+                }
+                if message.sequence == last {
+                    return first_error.map_or(Ok(()), Err);
+                }
+            }
+        }
+        Err(Errno::TOOBIG)
+    }
+
     /// Sends a request and hands each answer (kind and body) to `take`, up to the last one.
     fn ask(&mut self, kind: u16, flags: i32, body: &[u8], mut take: impl FnMut(u16, &[u8])) -> Result<(), Errno> {
-        self.sequence = self.sequence.wrapping_add(1);
-        let message = message(kind, flags, self.sequence, body)?;
+        let message = message(kind, flags, self.next_sequence(), body)?;
         rustix::io::retry_on_intr(|| send(&self.socket, &message, SendFlags::empty()))?;
         let mut buffer = vec![0; BUFFER_BYTES];
         let mut interrupted = false;
