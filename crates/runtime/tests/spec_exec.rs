@@ -100,8 +100,9 @@ fn it_has_a_process_section_of_its_own() {
     std::fs::set_permissions(bundle.room.dir.join("shared"), std::os::unix::fs::PermissionsExt::from_mode(0o777))
         .unwrap();
     std::fs::write(bundle.room.inside("etc/passwd"), "ann:x:7:7::/home/ann:/bin/sh\n").unwrap();
+    std::fs::create_dir(bundle.room.inside("srv")).unwrap();
     let patch = json!({
-        "user": {"uid": 7, "gid": 8, "additionalGids": [9], "umask": 0o27}, "cwd": "/made/now", "env": ["PATH=/bin", "A=b"],
+        "user": {"uid": 7, "gid": 8, "additionalGids": [9], "umask": 0o27}, "cwd": "/srv", "env": ["PATH=/bin", "A=b"],
         "noNewPrivileges": true, "oomScoreAdj": 300, "rlimits": [{"type": "RLIMIT_NOFILE", "soft": 50, "hard": 60}],
         "capabilities": {"bounding": ["CAP_KILL"], "permitted": [], "effective": []},
         "scheduler": {"policy": "SCHED_BATCH"}, "ioPriority": {"class": "IOPRIO_CLASS_IDLE"}
@@ -111,7 +112,7 @@ fn it_has_a_process_section_of_its_own() {
     symlink("busybox", bundle.room.inside("bin/cut")).unwrap();
     let running = exec(&bundle, script, &patch).unwrap();
     assert_eq!(end(&running), 0);
-    let text = "7\n8\n8 9\n0027\n/made/now\nb /home/ann\n50\n300\n\
+    let text = "7\n8\n8 9\n0027\n/srv\nb /home/ann\n50\n300\n\
         CapPrm:\t0000000000000000\nCapBnd:\t0000000000000020\nNoNewPrivs:\t1\n3\n";
     assert_eq!(heard(&bundle), text);
 }
@@ -146,6 +147,7 @@ fn what_cannot_be_entered_or_executed_says_so() {
     for (patch, text) in [
         (json!({"args": ["nosuch"]}), "exec: \"nosuch\": executable file not found in $PATH"),
         (json!({"args": ["/bin"]}), "exec: \"/bin\": is a directory"),
+        (json!({"cwd": "/not/made"}), "can't enter the working directory `/not/made`: no such file or directory"),
         (json!({"cwd": "/bin/sh"}), "can't enter the working directory `/bin/sh`: not a directory"),
         (json!({"cwd": "relative"}), "config.json: `process.cwd`: `relative` is not an absolute path"),
     ] {
