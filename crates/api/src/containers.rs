@@ -1,5 +1,6 @@
 //! Requests and answers about containers.
 
+use crate::networks::{Network, Publish};
 use crate::{HealthOptions, Limits, Logging, Rights, Sharing, is_default};
 use oci::Platform;
 use serde::{Deserialize, Serialize};
@@ -46,6 +47,12 @@ pub struct Create {
     pub tty: bool,
     /// Which network it sees.
     pub network: Network,
+    /// Ports of the host that lead to it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Publish>,
+    /// All ports that it or its image exposes lead to it, from free ports of the host.
+    #[serde(skip_serializing_if = "is_default")]
+    pub publish_all: bool,
     /// Another platform than this machine's.
     pub platform: Option<Platform>,
     /// When to ask the registry.
@@ -225,17 +232,6 @@ pub struct Tmpfs {
     pub by_mount: bool,
 }
 
-/// Which network a container sees.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Network {
-    /// The host's own. The default until containers get networks of their own.
-    #[default]
-    Host,
-    /// Only a loopback interface.
-    None,
-}
-
 /// When `run` and `create` ask the registry.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -341,6 +337,8 @@ pub struct ContainerSummary {
     pub mounts: Vec<Mounted>,
     /// If asked for: ports that it is known to listen on, `80/tcp`.
     pub exposed: Vec<String>,
+    /// If asked for: ports of the host that lead to it.
+    pub ports: Vec<Publish>,
     /// If asked for: bytes that it wrote, and those together with its image's.
     pub sizes: Option<(u64, u64)>,
 }
@@ -363,6 +361,8 @@ pub struct Details {
     pub mounts: bool,
     /// Exposed ports.
     pub exposed: bool,
+    /// Of those that run: published ports, and exposed ones.
+    pub ports: bool,
     /// How much they wrote: every file of theirs is looked at.
     pub sizes: bool,
 }

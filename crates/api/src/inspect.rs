@@ -427,6 +427,76 @@ pub struct Endpoint {
     pub dns_names: NullList<String>,
 }
 
+/// A network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "network")]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct NetworkDetails {
+    pub name: String,
+    pub id: String,
+    pub created: String,
+    #[serde(serialize_with = "local")]
+    pub scope: (),
+    pub driver: &'static str,
+    #[serde(rename = "EnableIPv4")]
+    pub enable_ipv4: bool,
+    #[serde(rename = "EnableIPv6")]
+    pub enable_ipv6: bool,
+    #[serde(rename = "IPAM")]
+    pub ipam: Ipam,
+    pub internal: bool,
+    pub attachable: bool,
+    pub ingress: bool,
+    pub containers: BTreeMap<String, Member>,
+    pub options: BTreeMap<String, String>,
+    pub labels: BTreeMap<String, String>,
+}
+
+/// How a network gives addresses.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "IPAM")]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct Ipam {
+    #[serde(serialize_with = "default")]
+    pub driver: (),
+    pub options: NullMap<String>,
+    pub config: Vec<IpamConfig>,
+}
+
+/// Addresses of a network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "IPAM config")]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct IpamConfig {
+    pub subnet: String,
+    #[serde(rename = "IPRange", skip_serializing_if = "Option::is_none")]
+    pub ip_range: Option<String>,
+    pub gateway: String,
+}
+
+/// A container on a network.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase", rename = "member")]
+#[expect(missing_docs, reason = "the names are Docker's")]
+pub struct Member {
+    pub name: String,
+    #[serde(rename = "EndpointID")]
+    pub endpoint_id: String,
+    pub mac_address: String,
+    #[serde(rename = "IPv4Address")]
+    pub ipv4_address: String,
+    #[serde(rename = "IPv6Address")]
+    pub ipv6_address: String,
+}
+
+fn local<S: serde::Serializer>((): &(), to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str("local")
+}
+
+fn default<S: serde::Serializer>((): &(), to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str("default")
+}
+
 /// An image.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 #[serde(rename_all = "PascalCase", rename = "image")]

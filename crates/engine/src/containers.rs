@@ -153,7 +153,7 @@ impl Container {
             health: health.unwrap_or_default(),
             error: self.status.error,
             labels: self.record.request.labels,
-            network: inspect::network_mode(self.record.request.network).to_owned(),
+            network: inspect::networks(&self.record.request.network),
             platform: self.record.request.platform.unwrap_or_else(Platform::of_this_machine).to_string(),
             ..ContainerSummary::default()
         }

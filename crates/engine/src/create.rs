@@ -4,7 +4,7 @@ use crate::containers::NEW;
 use crate::record::{self, Record, file};
 use crate::spec::{self, Facts};
 use crate::user::{self, ResolvedUser};
-use crate::{Engine, cgroups, devices, etc, events, joins, limits, names, placing};
+use crate::{Engine, cgroups, devices, etc, events, joins, limits, names, networks, placing};
 use api::{Create, Namespace, Network, PullEvent, PullPolicy, Remove};
 use error::{Error, Kind, Result, ResultExt};
 use image::Image;
@@ -40,8 +40,10 @@ pub(crate) fn create(
 ) -> Result<Created> {
     limits::check(&request.limits, limits::For::Create)?;
     let request = &*joins::settle(engine, request)?;
+    networks::check(engine, request)?;
     let inherited = placing::inherited(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
+    let request = &*networks::with_exposed(request, &image.config.config);
     let command = spec::command(&image.config, request)?;
     let health = crate::health::of(&image.config.config, &request.health)?;
     let id = names::new_id()?;
@@ -273,6 +275,31 @@ fn stop_signal(request: &Create, image: &Image) -> Result<u8> {
     }
 }
 
+fn full_name(request: &Create, hostname: &str) -> String {
+    match &request.domainname {
+        Some(domain) if !domain.is_empty() && !hostname.is_empty() => format!("{hostname}.{domain}"),
+        _ => hostname.to_owned(),
+    }
+}
+
+/// Where the host's name servers are written down as others can reach them: behind systemd-resolved, which listens on a
+/// loopback address, in a file of its own.
+fn host_servers() -> &'static str {
+    const BEHIND_RESOLVED: &str = "/run/systemd/resolve/resolv.conf";
+    let own = std::fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
+    let is_behind = own.contains("127.0.0.53") && std::fs::metadata(BEHIND_RESOLVED).is_ok();
+    if is_behind { BEHIND_RESOLVED } else { "/etc/resolv.conf" }
+}
+
+/// Writes `/etc/hosts` anew, for a container that starts at that place.
+pub(crate) fn write_hosts(dir: &Path, request: &Create, place: &etc::Place) -> Result<()> {
+    let path = dir.join(file::HOSTNAME);
+    let hostname = std::fs::read_to_string(&path).context(|| format!("can't read `{}`", path.display()))?;
+    let text = etc::hosts(request, &full_name(request, hostname.trim()), "", place)?;
+    let path = dir.join(file::HOSTS);
+    std::fs::write(&path, text).context(|| format!("can't write `{}`", path.display()))
+}
+
 fn write_files(dir: &Path, request: &Create, hostname: &str) -> Result<()> {
     let read = |path: &str| match std::fs::read_to_string(path) {
         Ok(text) => Ok(text),
@@ -281,13 +308,11 @@ fn write_files(dir: &Path, request: &Create, hostname: &str) -> Result<()> {
     };
     let (hosts, resolv_conf) = match request.network {
         Network::Host => (read("/etc/hosts")?, read("/etc/resolv.conf")?),
+        Network::Joined(_) => (String::new(), read(host_servers())?),
         Network::None => (String::new(), String::new()),
     };
-    let full_name = match &request.domainname {
-        Some(domain) if !domain.is_empty() && !hostname.is_empty() => format!("{hostname}.{domain}"),
-        _ => hostname.to_owned(),
-    };
-    let hosts = etc::hosts(request, &full_name, &hosts)?;
+    // On networks of its own it has an address only when it starts.
+    let hosts = etc::hosts(request, &full_name(request, hostname), &hosts, &etc::Place::default())?;
     record::write_bytes(&dir.join(file::HOSTS), hosts.as_bytes())?;
     record::write_bytes(&dir.join(file::HOSTNAME), etc::hostname(hostname).as_bytes())?;
     record::write_bytes(&dir.join(file::RESOLV_CONF), etc::resolv_conf(request, &resolv_conf).as_bytes())

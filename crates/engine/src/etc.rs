@@ -4,6 +4,7 @@
 
 use api::{Create, Network};
 use error::{Error, Kind, Result};
+use std::net::IpAddr;
 
 /// What every container knows without asking anybody (the names that Docker gives).
 const LOCAL_NAMES: &str = "\
@@ -21,30 +22,48 @@ const OWN_ADDRESS: &str = "127.0.1.1";
 /// The word that stands for the host's own address, as containers reach it.
 const GATEWAY: &str = "host-gateway";
 
-/// `/etc/hosts` (hosts(5)). On the host's network: the host's own, and the container's name if it lacks it. What the
-/// user adds comes last, as Docker has it.
-pub(crate) fn hosts(request: &Create, hostname: &str, host_hosts: &str) -> Result<String> {
+/// What containers call the host (Docker's name, and Podman's).
+const HOSTS_NAMES: [&str; 2] = ["host.docker.internal", "host.containers.internal"];
+
+/// What a container is called by others, and whom it calls to reach the host.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// The host's addresses on its first network.
+    pub gateways: Vec<IpAddr>,
+}
+
+/// `/etc/hosts` (hosts(5)). On the host's network: the host's own, and the container's name if it lacks it. On others its
+/// addresses with its name, once it has some. What the user adds comes last, as Docker has it.
+pub(crate) fn hosts(request: &Create, hostname: &str, host_hosts: &str, place: &Place) -> Result<String> {
     let mut text = match request.network {
         Network::Host if !host_hosts.trim().is_empty() => with_line_break(host_hosts),
-        Network::Host | Network::None => LOCAL_NAMES.to_owned(),
+        _ => LOCAL_NAMES.to_owned(),
     };
     if !hostname.is_empty() && !knows(&text, hostname) {
         // The short name too, so that `web.example.org` finds itself as `web`.
         let short = hostname.split_once('.').map_or("", |(short, _)| short);
         let space = if short.is_empty() { "" } else { " " };
-        text.push_str(&format!("{OWN_ADDRESS}\t{hostname}{space}{short}\n"));
+        let own: Vec<String> = match place.addresses[..] {
+            [] => vec![OWN_ADDRESS.to_owned()],
+            _ => place.addresses.iter().map(ToString::to_string).collect(),
+        };
+        text.extend(own.iter().map(|address| format!("{address}\t{hostname}{space}{short}\n")));
     }
+    text.extend(place.gateways.iter().map(|gateway| format!("{gateway}\t{}\n", HOSTS_NAMES.join(" "))));
     for (name, address) in &request.names.hosts {
-        let address = match (address.as_str(), request.network) {
+        let addresses = match (address.as_str(), &request.network) {
             // The container is where the host is.
-            (GATEWAY, Network::Host) => "127.0.0.1",
+            (GATEWAY, Network::Host) => vec!["127.0.0.1".to_owned()],
             (GATEWAY, Network::None) => {
                 let message = "unable to derive the IP value for host-gateway: the container has no network";
                 return Err(Error::new(Kind::Invalid, message));
             }
-            (address, _) => address,
+            (GATEWAY, Network::Joined(_)) => place.gateways.iter().map(ToString::to_string).collect(),
+            (address, _) => vec![address.to_owned()],
         };
-        text.push_str(&format!("{address}\t{name}\n"));
+        text.extend(addresses.iter().map(|address| format!("{address}\t{name}\n")));
     }
     Ok(text)
 }
@@ -54,17 +73,18 @@ pub(crate) fn hostname(hostname: &str) -> String {
     format!("{hostname}\n")
 }
 
-/// `/etc/resolv.conf` (resolv.conf(5)). On the host's network: the host's own, whose servers answer here as there. What
-/// the user gives takes the place of the lines of its kind.
+/// `/etc/resolv.conf` (resolv.conf(5)). On the host's network: the host's own, whose servers answer here as there. On
+/// others without those that answer the host alone. What the user gives takes the place of the lines of its kind.
 pub(crate) fn resolv_conf(request: &Create, host_resolv_conf: &str) -> String {
     let api::Names { servers, search, options, .. } = &request.names;
     let hosts = match request.network {
         Network::Host => with_line_break(host_resolv_conf),
+        Network::Joined(_) => without_loopback(host_resolv_conf),
         Network::None => String::new(),
     };
     if servers.is_empty() && search.is_empty() && options.is_empty() {
         return match request.network {
-            Network::Host => hosts,
+            Network::Host | Network::Joined(_) => hosts,
             Network::None => "# This container has no network, hence no name servers.\n".to_owned(),
         };
     }
@@ -84,6 +104,16 @@ pub(crate) fn resolv_conf(request: &Create, host_resolv_conf: &str) -> String {
         text.push_str(&format!("options {}\n", options.join(" ")));
     }
     text
+}
+
+/// A server of the host's loopback device is none of a container's.
+fn without_loopback(resolv_conf: &str) -> String {
+    let is_foreign = |line: &&str| {
+        let mut words = line.split_whitespace();
+        words.next() != Some("nameserver")
+            || !words.next().and_then(|word| word.parse::<IpAddr>().ok()).is_some_and(|address| address.is_loopback())
+    };
+    resolv_conf.lines().filter(is_foreign).map(|line| format!("{line}\n")).collect()
 }
 
 fn with_line_break(text: &str) -> String {
@@ -117,7 +147,11 @@ mod tests {
             ("web", "127.0.0.1 localhost\n10.0.0.7 db # not web\n127.0.1.1 BOX\n127.0.1.1\tweb\n"),
             ("", "127.0.0.1 localhost\n10.0.0.7 db # not web\n127.0.1.1 BOX\n"),
         ] {
-            assert_eq!(hosts(&on(Network::Host), hostname, of_host).unwrap(), expected, "{hostname}");
+            assert_eq!(
+                hosts(&on(Network::Host), hostname, of_host, &Place::default()).unwrap(),
+                expected,
+                "{hostname}"
+            );
         }
     }
 
@@ -132,13 +166,13 @@ ff02::1\tip6-allnodes
 ff02::2\tip6-allrouters
 127.0.1.1\tweb.example.org web
 ";
-        assert_eq!(hosts(&on(Network::None), "web.example.org", "10.0.0.7 db\n").unwrap(), expected);
+        assert_eq!(hosts(&on(Network::None), "web.example.org", "10.0.0.7 db\n", &Place::default()).unwrap(), expected);
         assert_eq!(
-            hosts(&on(Network::Host), "web.example.org", " \n").unwrap(),
+            hosts(&on(Network::Host), "web.example.org", " \n", &Place::default()).unwrap(),
             expected,
             "a host without a file of its own"
         );
-        assert!(!hosts(&on(Network::None), "localhost", "").unwrap().contains(OWN_ADDRESS));
+        assert!(!hosts(&on(Network::None), "localhost", "", &Place::default()).unwrap().contains(OWN_ADDRESS));
     }
 
     #[test]
@@ -147,6 +181,7 @@ ff02::2\tip6-allrouters
             (Network::Host, "nameserver 127.0.0.53", "nameserver 127.0.0.53\n"),
             (Network::Host, "nameserver 9.9.9.9\nsearch x\n", "nameserver 9.9.9.9\nsearch x\n"),
             (Network::Host, "", ""),
+            (Network::named("a"), "nameserver 127.0.0.53\nnameserver ::1\nnameserver 9.9.9.9", "nameserver 9.9.9.9\n"),
             (Network::None, "nameserver 9.9.9.9\n", "# This container has no network, hence no name servers.\n"),
         ] {
             assert_eq!(resolv_conf(&on(network), of_host), expected);
@@ -167,22 +202,33 @@ ff02::2\tip6-allrouters
         };
         let host = Network::Host;
         assert_eq!(
-            with(host, &["1.1.1.1", "::1"], &[], &[]),
+            with(host.clone(), &["1.1.1.1", "::1"], &[], &[]),
             "search x\noptions ndots:1\nnameserver 1.1.1.1\nnameserver ::1\n"
         );
         assert_eq!(
-            with(host, &[], &["a", "b"], &["use-vc", "ndots:2"]),
+            with(host.clone(), &[], &["a", "b"], &["use-vc", "ndots:2"]),
             "nameserver 9.9.9.9\nsearch a b\noptions use-vc ndots:2\n"
         );
-        assert_eq!(with(host, &[], &["."], &[]), "nameserver 9.9.9.9\noptions ndots:1\n");
+        assert_eq!(with(host.clone(), &[], &["."], &[]), "nameserver 9.9.9.9\noptions ndots:1\n");
         assert_eq!(with(Network::None, &["1.1.1.1"], &[], &[]), "nameserver 1.1.1.1\n");
 
         let names = |address: &str| Names { hosts: vec![("db".into(), address.into())], ..Names::default() };
-        let with =
-            |network, address| hosts(&Create { names: names(address), ..on(network) }, "", "127.0.0.1 localhost\n");
-        assert_eq!(with(host, "10.0.0.7").unwrap(), "127.0.0.1 localhost\n10.0.0.7\tdb\n");
-        assert_eq!(with(host, "host-gateway").unwrap(), "127.0.0.1 localhost\n127.0.0.1\tdb\n");
+        let with = |network, address| {
+            hosts(&Create { names: names(address), ..on(network) }, "", "127.0.0.1 localhost\n", &Place::default())
+        };
+        assert_eq!(with(host.clone(), "10.0.0.7").unwrap(), "127.0.0.1 localhost\n10.0.0.7\tdb\n");
+        assert_eq!(with(host.clone(), "host-gateway").unwrap(), "127.0.0.1 localhost\n127.0.0.1\tdb\n");
         let refused = with(Network::None, "host-gateway").unwrap_err().to_string();
         assert_eq!(refused, "unable to derive the IP value for host-gateway: the container has no network");
+    }
+
+    #[test]
+    fn on_a_network_it_has_its_own_address_and_knows_the_hosts() {
+        let place = Place { addresses: vec!["10.0.0.2".parse().unwrap()], gateways: vec!["10.0.0.1".parse().unwrap()] };
+        let names = Names { hosts: vec![("up".into(), "host-gateway".into())], ..Names::default() };
+        let request = Create { names, ..on(Network::named("a")) };
+        let text = hosts(&request, "web", "9.9.9.9 secret\n", &place).unwrap();
+        let own = text.strip_prefix(LOCAL_NAMES).unwrap();
+        assert_eq!(own, "10.0.0.2\tweb\n10.0.0.1\thost.docker.internal host.containers.internal\n10.0.0.1\tup\n");
     }
 }

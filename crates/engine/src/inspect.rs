@@ -4,19 +4,21 @@ mod container;
 mod host_config;
 mod image;
 mod mounts;
+mod networks;
 mod size;
 #[cfg(test)]
 mod tests;
 
 use crate::Engine;
 use crate::containers::Container;
+use crate::networks::Connected;
 use crate::record::{self, file};
 use api::{ContainerSummary, Details, Mounted, inspect};
 use error::Result;
 use oci::image::ContainerDefaults;
 use oci::runtime::Spec;
 
-pub(crate) use host_config::network_mode;
+pub(crate) use networks::{mac, networks};
 pub(crate) use size::{bytes_below, written};
 
 /// How Docker calls the way in which roots are made, in `info` and `inspect`.
@@ -35,6 +37,7 @@ impl Engine {
             image: &image,
             volumes_dir: &self.paths.data.join("volumes"),
             layers: &layers,
+            connected: Connected::read(&container.dir)?,
             sizes,
         };
         Ok(Some(container::details(&container, &facts)))
@@ -47,6 +50,10 @@ impl Engine {
             return Ok(all);
         }
         for summary in &mut all {
+            let details = Details { ports: details.ports && summary.state.is_alive(), ..details };
+            if details == Details::default() {
+                continue;
+            }
             // One that goes at this moment has nothing more to tell.
             if let Some(container) = self.containers.read(&summary.id)? {
                 self.add(details, &container, summary)?;
@@ -61,10 +68,13 @@ impl Engine {
             let mounts = mounts::of(&spec.unwrap_or_default(), container, &self.paths.data.join("volumes"));
             summary.mounts = mounts.into_iter().map(mounted).collect();
         }
-        if details.exposed {
+        if details.exposed || details.ports {
             let image = self.defaults_of(container)?.unwrap_or_default();
             let of_image = image.exposed_ports.unwrap_or_default().into_keys();
             summary.exposed = of_image.chain(container.record.request.exposed_ports.iter().cloned()).collect();
+        }
+        if details.ports {
+            summary.ports = Connected::read(&container.dir)?.ports;
         }
         if details.sizes {
             summary.sizes = Some(self.sizes(container)?);

@@ -25,6 +25,7 @@ mod limits;
 mod logs;
 mod monitor;
 mod names;
+mod networks;
 mod orders;
 mod orphans;
 mod placing;
@@ -54,6 +55,7 @@ use api::{ContainerSummary, Create, Info, LogPart, Logs, Paths, PullEvent, Remov
 use containers::Containers;
 use error::Result;
 use names::Names;
+use networks::Networks;
 use runtime::Host;
 use snapshot::Flavour;
 use std::ops::ControlFlow;
@@ -85,6 +87,7 @@ pub struct Engine {
     containers: Containers,
     names: Names,
     volumes: Volumes,
+    networks: Networks,
     paths: Paths,
     options: Options,
     host: OnceLock<Host>,
@@ -100,6 +103,7 @@ impl Engine {
             containers: Containers { dir: data.join("containers") },
             names: Names::new(data),
             volumes: Volumes::new(data),
+            networks: Networks::new(data),
             paths,
             options,
             host: OnceLock::new(),

@@ -78,6 +78,23 @@ impl Engine {
         Ok(pruned)
     }
 
+    /// Removes networks that no container is on; their names.
+    pub fn prune_networks(&self, prune: &Prune) -> Result<Pruned> {
+        let mut pruned = Pruned::default();
+        for network in self.networks()?.into_iter().filter(|network| network.dangling && prune.wants(&network.labels)) {
+            if prune.until.as_ref().is_some_and(|until| network.created >= *until) {
+                continue;
+            }
+            match self.remove_network(&network.name) {
+                Ok(name) => pruned.gone.push(name),
+                // Somebody came meanwhile, or removed it before us.
+                Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(pruned)
+    }
+
     /// What `prune_containers` and `prune_images(all)` would take: name and bytes of each.
     pub fn prunable(&self, prune: &Prune) -> Result<Prunable> {
         let mut prunable = Prunable::default();

@@ -8,6 +8,7 @@
 //!     lock                    held by the monitor while it lives: locked means running; of a container that is being
 //!                             made it says the layers that must stay
 //!     cgroups.json            the names of its cgroups, if it has more than one; written before they are made
+//!     network.json            what it has of its networks while it runs (networks/connected.rs); written before it is made
 //!     socket                  where the monitor listens (api::attach); of no meaning when nobody holds the lock
 //!     upper/ work/            what the container changed
 //!     hosts hostname resolv.conf
@@ -108,6 +109,7 @@ pub(crate) mod file {
     pub(crate) const STATUS: &str = "status.json";
     pub(crate) const LOCK: &str = "lock";
     pub(crate) const CGROUPS: &str = "cgroups.json";
+    pub(crate) const NETWORK: &str = "network.json";
     pub(crate) const SOCKET: &str = "socket";
     pub(crate) const LOG: &str = "container.log";
     pub(crate) const HOSTS: &str = "hosts";

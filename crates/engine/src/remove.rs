@@ -5,7 +5,7 @@ use crate::events;
 use crate::names::Names;
 use crate::record::{self, Record, Status, file};
 use crate::volumes::Volumes;
-use crate::{Engine, cgroups, talk};
+use crate::{Engine, cgroups, networks, talk};
 use api::{Remove, State, Wish};
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::AsFd;
@@ -169,6 +169,7 @@ fn monitor(payload: Pid, id: &str) -> Option<Pid> {
 
 /// What a killed monitor could not give back.
 pub(crate) fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
+    networks::disconnect(&container.dir, &container.record.id)?;
     cgroups::remove(&container.dir, &container.record.id, engine.host()?)
 }
 

@@ -128,8 +128,12 @@ mod tests {
         for (arguments, complaint) in [
             (&["--nope", "alpine"][..], "unknown flag: --nope"),
             (&["--nope=1", "alpine"], "unknown flag: --nope"),
-            (&["--publish", "80:80", "alpine"], "unknown flag: --publish"),
-            (&["-p80:80", "alpine"], "unknown shorthand flag: 'p' in -p"),
+            (&["--publishes", "80:80", "alpine"], "unknown flag: --publishes"),
+            (&["-y80:80", "alpine"], "unknown shorthand flag: 'y' in -y"),
+            (
+                &["-p", "80:x/tcp", "alpine"],
+                "invalid argument \"80:x/tcp\" for \"-p, --publish\" flag: invalid containerPort: x",
+            ),
             (&["-iz", "alpine"], "unknown shorthand flag: 'z' in -z"),
             (&["--name"], "flag needs an argument: --name"),
             (&["-e"], "flag needs an argument: --env"),

@@ -60,6 +60,7 @@ pub(crate) struct Group {
 pub(crate) const GROUPS: &[Group] = &[
     Group { name: "container", about: "Manage containers" },
     Group { name: "image", about: "Manage images" },
+    Group { name: "network", about: "Manage networks" },
     Group { name: "system", about: "Manage isolazi" },
     Group { name: "volume", about: "Manage volumes" },
 ];
@@ -107,6 +108,11 @@ pub(crate) const VERBS: &[Verb] = &[
     commands::volume::inspect::VERB,
     commands::volume::rm::VERB,
     commands::volume::prune::VERB,
+    commands::network::create::VERB,
+    commands::network::ls::VERB,
+    commands::network::inspect::VERB,
+    commands::network::rm::VERB,
+    commands::network::prune::VERB,
     commands::boot::VERB,
     commands::version::VERB,
     commands::info::VERB,

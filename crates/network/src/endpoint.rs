@@ -1,6 +1,5 @@
 //! A container's end of a network.
 
-use crate::Bridge;
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fd::BorrowedFd;
 use rustix::io::Errno;
@@ -10,6 +9,10 @@ use sys::netlink::{Pair, Route};
 /// What a container has on one network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
+    /// The name of the bridge.
+    pub bridge: String,
+    /// Bytes of the largest packet.
+    pub mtu: u32,
     /// The device inside: `eth0`.
     pub device: String,
     /// Its hardware address.
@@ -24,19 +27,13 @@ pub struct Endpoint {
 ///
 /// # Errors
 /// `Conflict` when the container has such a device already, `Unsupported` when the kernel has no pairs.
-pub fn attach(
-    endpoint: &Endpoint,
-    bridge: &Bridge,
-    index: u32,
-    route: &mut Route,
-    namespace: BorrowedFd<'_>,
-) -> Result<()> {
-    let words = || format!("can't connect the container to `{}`", bridge.name);
+pub fn attach(endpoint: &Endpoint, index: u32, route: &mut Route, namespace: BorrowedFd<'_>) -> Result<()> {
+    let words = || format!("can't connect the container to `{}`", endpoint.bridge);
     let pair = Pair {
         // The kernel finds a free number.
         name: "isov%d",
         bridge: index,
-        mtu: bridge.mtu,
+        mtu: endpoint.mtu,
         peer_namespace: namespace,
         peer_name: &endpoint.device,
         peer_mac: endpoint.mac,

@@ -21,6 +21,8 @@ fn container(host: &Machine, bridge: &Bridge, number: u128) -> Machine {
     let machine = Machine::new();
     let address = |subnet: &Subnet| subnet.subnet.nth(number).unwrap();
     let endpoint = Endpoint {
+        bridge: bridge.name.clone(),
+        mtu: bridge.mtu,
         device: "eth0".to_owned(),
         mac: network::mac_of(address(&bridge.subnets[0])),
         addresses: bridge.subnets.iter().map(|subnet| (address(subnet), subnet.subnet.prefix)).collect(),
@@ -29,7 +31,7 @@ fn container(host: &Machine, bridge: &Bridge, number: u128) -> Machine {
     host.does(|| {
         let mut route = Route::open().unwrap();
         let index = network::prepare(bridge, &mut route).unwrap();
-        network::attach(&endpoint, bridge, index, &mut route, machine.namespace()).unwrap();
+        network::attach(&endpoint, index, &mut route, machine.namespace()).unwrap();
     });
     machine
 }

@@ -1,11 +1,12 @@
 //! One container: decided from its files, without touching anything.
 
-use super::host_config::{host_config, network_mode};
+use super::host_config::host_config;
 use super::{DRIVER, mounts};
 use crate::containers::Container;
 use crate::health::{Health, HealthResult};
+use crate::networks::Connected;
 use crate::record::{Record, file};
-use api::inspect::{self, Config, Endpoint, GraphDriver, NetworkSettings, Nothing, NullList, NullMap};
+use api::inspect::{self, Config, GraphDriver, Nothing, NullList, NullMap};
 use api::{Create, LogDriver, State, VolumeSource};
 use oci::image::ContainerDefaults;
 use oci::runtime::Spec;
@@ -22,6 +23,8 @@ pub(super) struct Facts<'a> {
     pub volumes_dir: &'a Path,
     /// Folders of the image's layers, lowest first.
     pub layers: &'a [PathBuf],
+    /// What it has of its networks.
+    pub connected: Connected,
     /// Bytes it wrote, and those with the image's.
     pub sizes: Option<(u64, u64)>,
 }
@@ -59,7 +62,7 @@ pub(super) fn details(container: &Container, facts: &Facts<'_>) -> inspect::Cont
             healthcheck: healthcheck(record, facts.image),
             ..config(&record.request, facts, record.stop_signal)
         },
-        network_settings: network_settings(&record.request),
+        network_settings: super::networks::settings(&record.request, &facts.connected, container.state.is_alive()),
         ..inspect::Container::default()
     }
 }
@@ -202,10 +205,4 @@ pub(super) fn of_image(image: &ContainerDefaults) -> Config {
         shell: texts("Shell"),
         ..Config::default()
     }
-}
-
-/// Nothing can be published yet.
-fn network_settings(request: &Create) -> NetworkSettings {
-    let networks = [(network_mode(request.network).to_owned(), Endpoint::default())].into();
-    NetworkSettings { networks, ..NetworkSettings::default() }
 }

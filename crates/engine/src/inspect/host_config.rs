@@ -1,8 +1,11 @@
 //! What was asked of the host.
 
-use api::inspect::{Device, DeviceRate, HostConfig, LogConfig, MountPoint, NullList, RestartPolicy, Ulimit};
+use api::inspect::{
+    Device, DeviceRate, HostConfig, LogConfig, MountPoint, NullList, PortBinding, RestartPolicy, Ulimit,
+};
 use api::{Create, Ipc, Namespace, Network, Seccomp, Volume, VolumeSource};
 use oci::runtime::{DeviceRule, Linux};
+use std::collections::BTreeMap;
 
 /// Docker's default for `/dev/shm`.
 const SHM_BYTES: u64 = 64 << 20;
@@ -31,7 +34,9 @@ pub(super) fn host_config(request: &Create, linux: &Linux) -> HostConfig {
             kind: request.logging.driver.name().to_owned(),
             config: request.logging.options.clone(),
         },
-        network_mode: network_mode(request.network).to_owned(),
+        network_mode: network_mode(&request.network).to_owned(),
+        port_bindings: port_bindings(&request.publish),
+        publish_all_ports: request.publish_all,
         restart_policy: restart_policy(request.restart),
         auto_remove: request.remove,
         console_size: [rows, columns],
@@ -120,11 +125,24 @@ fn tmpfs_mount(tmpfs: &api::Tmpfs) -> MountPoint {
     MountPoint { kind: "tmpfs", source: String::new(), target: tmpfs.target.clone(), read_only }
 }
 
+/// What was asked for, by the container's port.
+fn port_bindings(ports: &[api::Publish]) -> BTreeMap<String, Vec<PortBinding>> {
+    let mut bindings: BTreeMap<String, Vec<PortBinding>> = BTreeMap::new();
+    for port in ports {
+        bindings.entry(format!("{}/{}", port.container_port, port.protocol)).or_default().push(PortBinding {
+            host_ip: port.host_ip.map_or_else(String::new, |ip| ip.to_string()),
+            host_port: if port.host_port == 0 { String::new() } else { port.host_port.to_string() },
+        });
+    }
+    bindings
+}
+
 /// How Docker calls it.
-pub(crate) fn network_mode(network: Network) -> &'static str {
+pub(crate) fn network_mode(network: &Network) -> &str {
     match network {
         Network::Host => "host",
         Network::None => "none",
+        Network::Joined(all) => all.first().map_or("none", |first| &first.network),
     }
 }
 

@@ -3,6 +3,7 @@
 use super::container::{Facts, details};
 use crate::containers::Container;
 use crate::health::{Health, HealthResult, Healthcheck};
+use crate::networks::Connected;
 use crate::record::{Record, Status};
 use api::{Create, HealthStatus, Limits, Logging, RestartPolicy, Rights, State, Tmpfs, Volume, VolumeSource};
 use oci::Digest;
@@ -31,7 +32,14 @@ fn container(request: Create, command: &[&str]) -> Container {
 fn check(name: &str, container: &Container, spec: &Spec, image: &str, sizes: Option<(u64, u64)>) {
     let image: ContainerDefaults = serde_json::from_str(image).unwrap();
     let layers = [PathBuf::from("/data/snapshots/aa/fs"), PathBuf::from("/data/snapshots/bb/fs")];
-    let facts = Facts { spec, image: &image, volumes_dir: Path::new("/data/volumes"), layers: &layers, sizes };
+    let facts = Facts {
+        spec,
+        image: &image,
+        volumes_dir: Path::new("/data/volumes"),
+        layers: &layers,
+        connected: Connected::default(),
+        sizes,
+    };
     let mut bytes = Vec::new();
     let formatter = serde_json::ser::PrettyFormatter::with_indent(b"    ");
     serde::Serialize::serialize(

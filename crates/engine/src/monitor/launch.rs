@@ -2,6 +2,7 @@
 
 use super::streams::{PayloadEnds, Streams};
 use crate::cgroups;
+use crate::networks::Connection;
 use crate::record::{self, Record, file};
 use error::{Error, Kind, Result};
 use oci::runtime::Spec;
@@ -10,13 +11,22 @@ use rustix::fd::{AsFd, OwnedFd};
 use std::path::Path;
 
 /// Starts it. Its cgroups stay when that fails; the caller removes them in any case.
-pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) -> Result<(Running, Streams)> {
+pub(super) fn launch(
+    dir: &Path,
+    record: &Record,
+    host: &Host,
+    root: OwnedFd,
+    connection: Option<&Connection>,
+) -> Result<(Running, Streams)> {
     let mut spec: Spec = record::read(&dir.join(file::SPEC))?
         .ok_or_else(|| Error::new(Kind::Internal, format!("`{}` has no {}", dir.display(), file::SPEC)))?;
     crate::joins::add(&mut spec, &record.request, dir)?;
     let _pinned = crate::placing::subpath::pin(&mut spec, record)?;
     let wanted = cgroups::plan(&spec, &record.id, host)?;
-    let plan = runtime::compile(&spec, &setting(dir, record, host, &wanted.places()))?;
+    let places = wanted.places();
+    let setting = setting(dir, record, host, &places);
+    let stops_at_birth = setting.stops_at_birth || connection.is_some();
+    let plan = runtime::compile(&spec, &runtime::Setting { stops_at_birth, ..setting })?;
     let cgroup = wanted.make(dir, &record.id)?;
     let (streams, ends) = Streams::new(record.request.tty, record.request.interactive)?;
     let mut running = runtime::launch(
@@ -31,7 +41,10 @@ pub(super) fn launch(dir: &Path, record: &Record, host: &Host, root: OwnedFd) ->
             agent: None,
             hook_input: None,
             attend: &mut |event| match event {
-                Event::Born(pid, _) => cgroup.born(dir, pid),
+                Event::Born(pid, _) => {
+                    cgroup.born(dir, pid)?;
+                    connection.map_or(Ok(()), |connection| connection.attach(pid))
+                }
                 Event::Mounted(_) => Ok(()),
             },
         },

@@ -35,6 +35,7 @@ mod words;
 use crate::cgroups;
 use crate::death::{By, Death, Sent};
 use crate::health::Health;
+use crate::networks::{self, Connection};
 use crate::record::{self, Record, Status, file};
 use crate::remove::Leftover;
 use api::Attach;
@@ -153,6 +154,8 @@ struct Monitor {
     /// Something happened since we last gave memory back.
     at_work: bool,
     rest_after: Duration,
+    /// Its networks, and the ports that are its own.
+    connection: Option<Connection>,
     /// What to let go before the next wait, which may be long.
     program: Option<Program>,
 }
@@ -182,6 +185,7 @@ impl Monitor {
             attendants: Vec::new(),
             at_work: true,
             rest_after: REST_AFTER,
+            connection: None,
             program: None,
         })
     }
@@ -193,6 +197,7 @@ impl Monitor {
             let begin = Instant::now();
             let outcome = self.run(root.take());
             let (out_of_memory, cleaned) = cgroups::end(&self.dir, &self.record.id, &self.host);
+            let cleaned = cleaned.and(self.disconnect());
             self.status.oom_killed = out_of_memory.is_some();
             if out_of_memory.is_some() {
                 self.status.death.get_or_insert_default().out_of_memory = out_of_memory;
@@ -217,6 +222,11 @@ impl Monitor {
                 return Ok(code);
             }
         }
+    }
+
+    /// Gives back ports and addresses.
+    fn disconnect(&mut self) -> Result<()> {
+        self.connection.take().map_or(Ok(()), |_| networks::disconnect(&self.dir, &self.record.id))
     }
 
     /// After how long the payload starts again, if it does.
@@ -244,7 +254,8 @@ impl Monitor {
             None => crate::create::mount_again(&self.dir, &self.record)?,
         };
         let mut log = Log::new(&self.dir, &self.record)?;
-        let (running, streams) = launch::launch(&self.dir, &self.record, &self.host, root)?;
+        self.connection = Connection::begin(&self.dir, &self.record)?;
+        let (running, streams) = launch::launch(&self.dir, &self.record, &self.host, root, self.connection.as_ref())?;
         self.relay.streams = streams;
         self.status = Status {
             version: record::VERSION,

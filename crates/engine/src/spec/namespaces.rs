@@ -15,7 +15,7 @@ pub(super) fn new(request: &Create) -> Vec<Namespace> {
         (Uts, sharing.uts == api::Namespace::Private),
         (IpcKind, own_ipc),
         (Cgroup, sharing.cgroup == api::Namespace::Private),
-        (Net, request.network == Network::None),
+        (Net, request.network != Network::Host),
     ];
     let own = wanted.into_iter().filter(|(_, own)| *own);
     own.map(|(kind, _)| Namespace { kind, path: String::new() }).collect()

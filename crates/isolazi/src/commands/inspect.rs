@@ -49,7 +49,7 @@ pub(crate) const OF_IMAGE: Verb = Verb {
 };
 
 /// What can be looked at, in the order in which a name without a type is tried.
-const TYPES: [&str; 3] = ["container", "image", "volume"];
+const TYPES: [&str; 4] = ["container", "image", "network", "volume"];
 
 /// `-f`, of everything that shows documents.
 pub(crate) fn format_flag() -> Arg {
@@ -64,7 +64,7 @@ fn flags() -> Vec<Arg> {
     vec![
         format_flag(),
         switch("size", "Display total file sizes if the type is container").short('s'),
-        text("type", "string", "Only inspect objects of the given type (container, image, volume)"),
+        text("type", "string", "Only inspect objects of the given type (container, image, network, volume)"),
     ]
 }
 
@@ -84,18 +84,20 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
 enum Object {
     Container(Box<api::inspect::Container>),
     Image(Box<api::inspect::Image>),
+    Network(Box<api::inspect::NetworkDetails>),
     Volume(api::VolumeDetails),
 }
 
 /// `of`: only objects of this type.
 fn run_on(door: &mut Door, matches: &ArgMatches, of: Option<&str>) -> Result<u8> {
-    let size = !matches!(of, Some("image" | "volume")) && is_on(matches, "size");
+    let size = !matches!(of, Some("image" | "network" | "volume")) && is_on(matches, "size");
     // Files of other users are measured.
     let engine = door.engine(if size { As::Root } else { As::Caller })?;
     show(door, rest(matches), one(matches, "format"), |name| match of {
         Some(of) => match find(&engine, of, name, size)? {
             Some(object) => Ok(Some(object)),
             None if of == "volume" => Err(Error::not_found(format!("get {name}: no such volume"))),
+            None if of == "network" => Err(Error::not_found(format!("network {name} not found"))),
             None => Err(Error::not_found(format!("No such {of}: {name}"))),
         },
         None => {
@@ -113,6 +115,7 @@ fn find(engine: &Engine, of: &str, name: &str, size: bool) -> Result<Option<Obje
     Ok(match of {
         "container" => engine.inspect_container(name, size)?.map(|found| Object::Container(Box::new(found))),
         "image" => engine.inspect_image(name)?.map(|found| Object::Image(Box::new(found))),
+        "network" => engine.inspect_network(name)?.map(|found| Object::Network(Box::new(found))),
         _ => engine.inspect_volume(name)?.map(Object::Volume),
     })
 }

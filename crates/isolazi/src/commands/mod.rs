@@ -17,6 +17,7 @@ pub(crate) mod inspect;
 pub(crate) mod internal;
 pub(crate) mod kill;
 pub(crate) mod logs;
+pub(crate) mod network;
 pub(crate) mod pause;
 pub(crate) mod port;
 pub(crate) mod prune;

@@ -16,6 +16,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 mod filter;
+mod ports;
 
 pub(crate) const VERB: Verb = Verb {
     name: "ps",
@@ -95,6 +96,7 @@ fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
     let details = Details {
         mounts: filters.ask_for_mounts() || format.uses("Mounts") || format.uses("LocalVolumes"),
         exposed: filters.ask_for_exposed(),
+        ports: filters.ask_for_published() || format.uses("Ports"),
         // A template that shows it asks for it.
         sizes: !quiet && is_given(matches, "size").unwrap_or_else(|| format.names("Size")),
     };
@@ -141,7 +143,7 @@ pub(crate) fn row(container: &ContainerSummary, no_trunc: bool, now: Timestamp, 
         ("Names", container.name.clone()),
         ("Networks", container.network.clone()),
         ("Platform", container.platform.clone()),
-        ("Ports", String::new()), // nothing can be published yet
+        ("Ports", ports::told(container)),
         ("RunningFor", with_ago(time::since(&container.created, now))),
         ("Size", size(container.sizes)),
         ("State", container.state.name().to_owned()),

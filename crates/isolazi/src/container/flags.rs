@@ -1,7 +1,7 @@
 //! The flags of `run` and `create`, a plain list in the order of the help.
 
 use super::number::{bytes, integer};
-use super::{health, kernel, limits, mount, names, rights, sharing};
+use super::{health, kernel, limits, mount, names, network, rights, sharing};
 use crate::args::{list, listed, parsed, switch, text};
 use clap::{Arg, ArgAction};
 
@@ -11,6 +11,7 @@ pub(crate) fn of_container() -> Vec<Arg> {
     flags.extend(rights::flags());
     flags.extend(sharing::flags());
     flags.extend(names::flags());
+    flags.extend(network::flags());
     flags.extend(health::flags());
     flags.extend(kernel::flags());
     flags.extend(limits::changeable());
@@ -45,7 +46,6 @@ fn of_payload() -> Vec<Arg> {
             mount::parse,
         ),
         text("name", "string", "Assign a name to the container"),
-        text("network", "network", "Connect the container to a network (host, none)").visible_alias("net"),
         parsed("oom-score-adj", "int", "The greater, the sooner killed for want of memory (-1000 to 1000)", integer),
         text("platform", "string", "Use the image for this platform (os/architecture[/variant])"),
         text("pull", "string", "Pull image before running (always, missing, never; default missing)"),

@@ -9,6 +9,7 @@ pub(crate) mod limits;
 mod logging;
 mod mount;
 mod names;
+mod network;
 pub(crate) mod number;
 mod request;
 pub(crate) mod restart;

@@ -1,10 +1,10 @@
 //! Flags become an [`api::Create`]: every decision about what the user meant, and no effect.
 
 use super::{
-    env, health, kernel, limits, logging, mount, names, restart, rights, sharing, tmpfs, volume, volumes_from,
+    env, health, kernel, limits, logging, mount, names, network, restart, rights, sharing, tmpfs, volume, volumes_from,
 };
 use crate::args::{all, is_given, is_on, one, value};
-use api::{Attach, Create, Namespace, Network, PullPolicy, RestartPolicy};
+use api::{Attach, Create, Namespace, PullPolicy, RestartPolicy};
 use clap::ArgMatches;
 use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
@@ -90,7 +90,9 @@ pub(crate) fn wish(matches: &ArgMatches, arguments: Vec<String>, of_run: bool, c
         interactive,
         stdin_once: interactive && !detach && attach.is_none_or(|attach| attach.stdin),
         tty,
-        network: one(matches, "network").map_or(Ok(Network::default()), network)?,
+        network: network::network(matches)?,
+        publish: network::published(matches),
+        publish_all: is_on(matches, "publish-all"),
         platform: platform(matches, caller.env)?,
         pull: one(matches, "pull").map_or(Ok(PullPolicy::default()), pull_policy)?,
         stop_signal: one(matches, "stop-signal").map(stop_signal).transpose()?,
@@ -260,15 +262,6 @@ pub(crate) fn working_directory(path: &str) -> Result<String> {
         return Ok(path.to_owned());
     }
     Err(Error::invalid(format!("the working directory '{path}' is invalid, it needs to be an absolute path")))
-}
-
-fn network(text: &str) -> Result<Network> {
-    match text {
-        "none" => Ok(Network::None),
-        "host" => Ok(Network::Host),
-        other => Err(Error::not_found(format!("network {other} not found"))
-            .hint("containers see the machine's network (`host`) or none (`none`) in this version")),
-    }
 }
 
 /// `--platform`, else the caller's `DOCKER_DEFAULT_PLATFORM`.

@@ -79,6 +79,11 @@ impl Filters {
         !self.volumes.is_empty()
     }
 
+    /// Must published ports be known?
+    pub(super) fn ask_for_published(&self) -> bool {
+        !self.published.is_empty()
+    }
+
     /// Must exposed ports be known?
     pub(super) fn ask_for_exposed(&self) -> bool {
         !self.exposed.is_empty()
@@ -112,9 +117,8 @@ impl Filters {
             })
             && any(exited, |code| container.state == State::Exited && container.exit_code == Some(*code))
             && any(volumes, |wanted| container.mounts.iter().any(|m| m.name == *wanted || m.target == *wanted))
-            && any(networks, |wanted| container.network == *wanted)
-            // Nothing can be published yet.
-            && published.is_empty()
+            && any(networks, |wanted| container.network.split(',').any(|own| own == wanted))
+            && any(published, |wanted| container.ports.iter().any(|own| wanted.meet(&Ports::of(own))))
             && any(exposed, |wanted| container.exposed.iter().filter_map(|own| ports(own)).any(|own| wanted.meet(&own)))
             && any(health, |wanted| wanted == health_now)
             && before.iter().all(|time| container.created < *time)
@@ -127,6 +131,11 @@ const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 impl Ports {
     /// Have they one in common?
+    fn of(published: &api::Publish) -> Self {
+        let port = published.container_port;
+        Self { first: port, last: port, protocol: published.protocol.name().to_owned() }
+    }
+
     fn meet(&self, other: &Self) -> bool {
         self.protocol == other.protocol && self.first <= other.last && other.first <= self.last
     }
