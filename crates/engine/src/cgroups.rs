@@ -18,6 +18,7 @@ use runtime::cgroup::{
 };
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::process::Pid;
+use std::collections::HashSet;
 use std::path::Path;
 
 /// The cgroup that holds those of our containers, unless one is asked for.
@@ -256,6 +257,11 @@ pub(crate) fn find(dir: &Path, id: &str, host: &Host) -> Result<Option<Paths>> {
         Some(paths) => Ok(Some(paths)),
         None => Ok(host.cgroup.as_deref().map(|base| cgroup::own_paths(base, id))),
     }
+}
+
+/// The ids of containers that have a cgroup of v2.
+pub(crate) fn ids(host: &Host) -> HashSet<String> {
+    host.cgroup.as_deref().map(cgroup::own_ids).unwrap_or_default()
 }
 
 /// Kills what is left in a container's cgroups and removes them. Those that are gone are no failure.

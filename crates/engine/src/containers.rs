@@ -5,6 +5,7 @@ use crate::record::{self, Record, Status, file};
 use api::{ContainerSummary, State};
 use error::{Error, Kind, Result, ResultExt};
 use oci::Platform;
+use rustix::fs::{Access, access};
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,10 @@ pub(crate) const NEW: &str = "new-";
 pub(crate) const GONE: &str = "gone-";
 /// Those whose anonymous volumes go, too.
 pub(crate) const GONE_WITH_VOLUMES: &str = "gone-with-volumes-";
+
+/// From how many containers on they are read by several threads, and by how many at most.
+const MANY: usize = 64;
+const MOST_READERS: usize = 4;
 
 /// A container as it is on disk.
 #[derive(Debug, Clone)]
@@ -26,6 +31,8 @@ pub(crate) struct Container {
     pub status: Status,
     /// What follows from both and from the lock.
     pub state: State,
+    /// It does not run, and its files name things that its monitor may not have given back.
+    pub has_leftovers: bool,
 }
 
 /// The containers under one folder.
@@ -38,13 +45,30 @@ pub(crate) struct Containers {
 impl Containers {
     /// Every container, newest first.
     pub(crate) fn list(&self) -> Result<Vec<Container>> {
-        let mut all = Vec::new();
-        for id in self.ids()? {
-            // One that is being removed at this moment is none.
-            all.extend(self.read(&id)?);
-        }
+        let mut all = self.read_all(&self.ids()?)?;
         all.sort_by(|a, b| b.record.created.cmp(&a.record.created));
         Ok(all)
+    }
+
+    /// Most of it is waiting for the kernel's answers about paths: many are read side by side.
+    fn read_all(&self, ids: &[String]) -> Result<Vec<Container>> {
+        // One that is being removed at this moment is none.
+        let read = |ids: &[String]| -> Result<Vec<Container>> {
+            ids.iter().filter_map(|id| self.read(id).transpose()).collect()
+        };
+        if ids.len() < MANY {
+            return read(ids);
+        }
+        let readers = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_READERS);
+        std::thread::scope(|scope| {
+            let parts = ids.chunks(ids.len().div_ceil(readers)).map(|part| scope.spawn(move || read(part)));
+            let parts: Vec<_> = parts.collect();
+            let mut all = Vec::with_capacity(ids.len());
+            for part in parts {
+                all.extend(part.join().map_err(|_| Error::new(Kind::Internal, "a reader of containers failed"))??);
+            }
+            Ok(all)
+        })
     }
 
     /// Ids of all whole containers.
@@ -130,7 +154,10 @@ impl Containers {
         if state == State::Created && !dir.try_exists().unwrap_or(true) {
             return Ok(None);
         }
-        Ok(Some(Container { dir, record, status, state }))
+        let is_there = |name: &str| access(dir.join(name), Access::EXISTS).is_ok();
+        let has_leftovers =
+            matches!(state, State::Created | State::Dead) && [file::NETWORK, file::CGROUPS].into_iter().any(is_there);
+        Ok(Some(Container { dir, record, status, state, has_leftovers }))
     }
 }
 

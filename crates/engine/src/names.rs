@@ -11,6 +11,7 @@ mod words;
 use error::{Error, Kind, Result, ResultExt};
 use rustix::fs::{FlockOperation, flock};
 use rustix::rand::{GetRandomFlags, getrandom};
+use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
@@ -109,13 +110,15 @@ impl Names {
         self.release(old, id)
     }
 
-    /// Removes stale names, which killed processes left. They are in nobody's way; they only gather dust.
-    pub(crate) fn sweep(&self) -> Result<()> {
+    /// Removes stale names, which killed processes left. They are in nobody's way; they only gather dust. `known`: names of
+    /// containers that are there, and so are not stale.
+    pub(crate) fn sweep(&self, known: &HashSet<&str>) -> Result<()> {
         let words = || format!("can't sweep `{}`", self.dir.display());
         let Some(_lock) = self.lock(false)? else { return Ok(()) };
         for entry in fs::read_dir(&self.dir).context(words)? {
             let entry = entry.context(words)?;
             if let Some(name) = entry.file_name().to_str()
+                && !known.contains(name)
                 && self.holder(name).context(words)?.is_none()
             {
                 fs::remove_file(entry.path()).context(words)?;

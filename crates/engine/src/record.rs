@@ -26,6 +26,7 @@ use oci::Digest;
 use rustix::fd::OwnedFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::io::Read;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
@@ -172,7 +173,7 @@ pub(crate) fn alone(dir: &Path) -> Result<std::fs::File> {
 
 /// Reads a JSON file; `None` when it is not there, `Invalid` when it is damaged.
 pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
-    let bytes = match std::fs::read(path) {
+    let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
         Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(cause) => return Err(cause).context(|| format!("can't read `{}`", path.display())),
@@ -180,6 +181,18 @@ pub(crate) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
     serde_json::from_slice(&bytes)
         .map(Some)
         .map_err(|cause| Error::invalid(format!("`{}` is damaged: {cause}", path.display())))
+}
+
+/// A whole file. Ours are short: one that does not fill the buffer has ended, and need not be asked how long it is.
+fn read_bytes(path: &Path) -> std::io::Result<Vec<u8>> {
+    const SHORT_BYTES: usize = 16 << 10;
+    let file = openat(CWD, path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?;
+    let mut bytes = Vec::with_capacity(SHORT_BYTES);
+    rustix::io::retry_on_intr(|| rustix::io::read(&file, rustix::buffer::spare_capacity(&mut bytes)))?;
+    if bytes.len() == bytes.capacity() {
+        std::fs::File::from(file).read_to_end(&mut bytes)?;
+    }
+    Ok(bytes)
 }
 
 /// Writes a JSON file that nobody reads yet, in a folder that is still being made.

@@ -12,6 +12,7 @@ use rustix::fd::AsFd;
 use rustix::fs::{CWD, Mode, OFlags, openat, renameat};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use std::collections::HashSet;
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -178,7 +179,6 @@ pub(crate) fn clean_up(engine: &Engine, container: &Container) -> Result<()> {
 /// Cheap where there is nothing; called by the commands that list, and gives them the containers that stay: each is
 /// read once.
 pub(crate) fn sweep(engine: &Engine) -> Result<Vec<Container>> {
-    engine.names.sweep()?;
     engine.volumes.sweep()?;
     for name in engine.containers.entries()? {
         let dir = engine.containers.dir.join(&name);
@@ -190,18 +190,26 @@ pub(crate) fn sweep(engine: &Engine) -> Result<Vec<Container>> {
         }
     }
     let mut stay = Vec::new();
+    let with_cgroup = cgroups::ids(engine.host()?);
     for container in engine.containers.list()? {
-        if tidy(engine, &container)? {
+        if tidy(engine, &container, &with_cgroup)? {
             stay.push(container);
         }
     }
+    let known: HashSet<&str> = stay.iter().map(|container| container.record.name.as_str()).collect();
+    engine.names.sweep(&known)?;
     Ok(stay)
 }
 
 /// What a killed process left of one container; does the container stay?
-fn tidy(engine: &Engine, container: &Container) -> Result<bool> {
+fn tidy(engine: &Engine, container: &Container, with_cgroup: &HashSet<String>) -> Result<bool> {
     // One whose monitor was killed while it started looks like one that was never started, and may have a cgroup.
     if !matches!(container.state, State::Dead | State::Created) {
+        return Ok(true);
+    }
+    let goes = container.state == State::Dead && container.record.request.remove;
+    // Most were never started, and have nothing: a list of a thousand should not lock a thousand.
+    if !goes && !container.has_leftovers && !with_cgroup.contains(&container.record.id) {
         return Ok(true);
     }
     let _lock = match try_lock(&container.dir) {
@@ -212,11 +220,10 @@ fn tidy(engine: &Engine, container: &Container) -> Result<bool> {
         Err(error) => return Err(error),
     };
     clean_up(engine, container)?;
-    let stays = !(container.state == State::Dead && container.record.request.remove);
-    if !stays {
+    if goes {
         discard(&container.dir, &container.record, true)?.delete()?;
     }
-    Ok(stays)
+    Ok(!goes)
 }
 
 /// The anonymous volumes of a container that is half removed. Who removed it began with them and ends with the record, so

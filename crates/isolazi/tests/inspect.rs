@@ -152,7 +152,11 @@ fn what_is_not_there_is_said_after_what_is() {
     assert_eq!(run(&["inspect", "--type", "image", "one"]), said(1, "[]\n", "Error: No such image: one\n"));
     assert_eq!(
         run(&["inspect", "--type", "thing", "one"]),
-        said(1, "", "Error: unknown type: \"thing\": must be one of \"container\", \"image\", \"network\", \"volume\"\n")
+        said(
+            1,
+            "",
+            "Error: unknown type: \"thing\": must be one of \"container\", \"image\", \"network\", \"volume\"\n"
+        )
     );
     assert_eq!(
         run(&["inspect", "-f", "{{.Name", "one"]),

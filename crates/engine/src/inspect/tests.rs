@@ -25,7 +25,13 @@ fn container(request: Create, command: &[&str]) -> Container {
     record.command = strings(command);
     record.stop_signal = 15;
     record.request = request;
-    Container { dir: "/data/containers/0123".into(), record, status: Status::default(), state: State::Created }
+    Container {
+        dir: "/data/containers/0123".into(),
+        record,
+        status: Status::default(),
+        state: State::Created,
+        has_leftovers: false,
+    }
 }
 
 #[track_caller]

@@ -62,13 +62,13 @@ fn a_name_is_stale_only_when_nobody_makes_its_container() {
 fn a_sweep_takes_only_stale_names() {
     let folder = crate::scratch::Folder::new();
     let names = names_in(&folder);
-    names.sweep().unwrap();
+    names.sweep(&HashSet::new()).unwrap();
     let id = new_id().unwrap();
     exists(&names, &id);
     names.reserve(Some("kept"), &id).unwrap().keep();
     names.reserve(Some("stale"), &new_id().unwrap()).unwrap().keep();
     let reserved = names.reserve(Some("reserved"), &new_id().unwrap()).unwrap();
-    names.sweep().unwrap();
+    names.sweep(&HashSet::new()).unwrap();
     let mut left: Vec<_> = fs::read_dir(&names.dir).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     left.sort();
     assert_eq!(left, ["kept", "reserved"]);

@@ -164,7 +164,7 @@ mod tests {
 
     fn container(state: State, status: Status) -> Container {
         let record = Record { name: "web".into(), ..Record::lost(&"0".repeat(64)) };
-        Container { dir: "/nowhere".into(), record, status, state }
+        Container { dir: "/nowhere".into(), record, status, state, has_leftovers: false }
     }
 
     fn exited(code: u8, death: Option<Death>) -> String {

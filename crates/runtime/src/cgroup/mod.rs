@@ -39,7 +39,7 @@ pub use limits::{Refusal, Write};
 pub use make::{Cgroup, make, make_around, may_make};
 pub use oom::{MemoryUse, OomEvent, OomWatch};
 pub(crate) use own::{base, mount_point};
-pub use own::{below_mount, create, own_oom_kills, own_paths, path, remove};
+pub use own::{below_mount, create, ids as own_ids, own_oom_kills, own_paths, path, remove};
 pub use paths::Paths;
 pub use place::{Place, Version};
 pub use plan::{CgroupPlan, Driver, Group, plan};

@@ -80,6 +80,13 @@ pub fn below_mount(base: &Path) -> Option<PathBuf> {
     base.strip_prefix(mount).ok().map(|below| Path::new("/").join(below))
 }
 
+/// The ids of all containers that have one.
+pub fn ids(base: &Path) -> std::collections::HashSet<String> {
+    // Without the folder nobody has one.
+    let entries = std::fs::read_dir(base.join(OURS)).into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().into_string().ok()).collect()
+}
+
 /// Makes the cgroup and opens it.
 pub fn create(base: &Path, id: &str) -> Result<OwnedFd> {
     let path = path(base, id);
