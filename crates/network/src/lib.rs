@@ -21,6 +21,7 @@ mod choice;
 mod cidr;
 mod endpoint;
 mod ports;
+pub mod proxy;
 mod rules;
 
 pub use bridge::{Bridge, Subnet, prepare, remove};
