@@ -78,3 +78,80 @@ fn containers_reach_each_other_and_nothing_stays() {
     isolazi.run(&["rm", "web"]).ok();
     busybox.holds_nothing();
 }
+
+#[test]
+fn published_ports_lead_in_are_told_and_belong_to_one() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    serve(&busybox, "web", &["-p", "127.0.0.1::80", "-p", "[::1]::80", "--expose", "443"], "hello");
+    let told = isolazi.run(&["port", "web", "80"]).ok();
+    let places: Vec<&str> = told.lines().collect();
+    assert!(places.len() == 2 && places[0].starts_with("127.0.0.1:") && places[1].starts_with("[::1]:"), "{told}");
+    for place in &places {
+        // Somebody listens from the start; the server behind it may need a moment.
+        assert_eq!(eventually("an answer", || visit(place)), "hello\n");
+    }
+    let (_, number) = places[0].rsplit_once(':').unwrap();
+    let ports = isolazi.run(&["ps", "--format", "{{.Ports}}"]).ok();
+    assert_eq!(ports, format!("{}->80/tcp, {}->80/tcp, 443/tcp\n", places[0], places[1]));
+    assert_eq!(isolazi.run(&["ps", "-q", "-f", "publish=80"]).ok().lines().count(), 1);
+    assert_eq!(isolazi.run(&["ps", "-q", "-f", "publish=81"]).ok(), "");
+    let binding = "{{(index (index .NetworkSettings.Ports \"80/tcp\") 0).HostPort}}";
+    assert_eq!(isolazi.run(&["inspect", "-f", binding, "web"]).ok().trim_end(), number);
+
+    // A second one cannot have it, and leaves nothing.
+    let wish = format!("127.0.0.1:{number}:80");
+    let words = busybox.words(&["--rm", "-p", &wish], &["true"]);
+    isolazi.run(&words).fails(125, &format!("Error: Bind for 127.0.0.1:{number} failed: port is already allocated\n"));
+    // It is free when its owner has gone, and a visitor hears so at once.
+    isolazi.run(&["rm", "-f", "web"]).ok();
+    assert_eq!(visit(places[0]), None);
+    isolazi.run(&words).ok();
+    busybox.holds_nothing();
+}
+
+#[test]
+fn exposed_ports_are_published_when_asked_for() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    serve(&busybox, "web", &["-P", "--expose", "80", "--expose", "53/udp"], "hello");
+    let told = isolazi.run(&["port", "web"]).ok();
+    assert_eq!(told.lines().filter(|line| line.starts_with("80/tcp -> 0.0.0.0:")).count(), 1, "{told}");
+    assert_eq!(told.lines().filter(|line| line.starts_with("53/udp -> [::]:")).count(), 1, "{told}");
+    let place = isolazi.run(&["port", "web", "80"]).ok().lines().next().unwrap().replace("0.0.0.0", "127.0.0.1");
+    assert_eq!(eventually("an answer", || visit(&place)), "hello\n");
+    isolazi.run(&["rm", "-f", "web"]).ok();
+    busybox.holds_nothing();
+}
+
+#[test]
+fn a_container_may_be_on_several_networks_with_addresses_of_its_choice() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    isolazi.run(&["network", "create", "--subnet", "10.92.0.0/24", "--ipv6", "one"]).ok();
+    isolazi.run(&["network", "create", "--internal", "--subnet", "10.93.0.0/24", "-o", "mtu=1400", "two"]).ok();
+    let flags = ["-d", "--name", "box", "--network", "one:ip=10.92.0.9,mac=02:00:00:00:00:09", "--network", "two"];
+    isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok();
+    let shown = isolazi.run(&["exec", "box", "ip", "addr"]).ok();
+    for part in ["inet 10.92.0.9/24", "inet 10.93.0.2/24", "02:00:00:00:00:09", "eth1@", "mtu 1400", "inet6 fd"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let routes = isolazi.run(&["exec", "box", "ip", "route"]).ok();
+    assert!(routes.starts_with("default via 10.92.0.1 dev eth0"), "{routes}");
+    let names = "{{range $name, $_ := .NetworkSettings.Networks}}{{$name}} {{end}}";
+    assert_eq!(isolazi.run(&["inspect", "-f", names, "box"]).ok(), "one two \n");
+    for (wish, why) in [
+        ("one:ip=10.92.0.9", "10.92.0.9: Address already in use"),
+        ("one:ip=10.92.0.1", "invalid address 10.92.0.1: it is none for containers of 10.92.0.0/24"),
+        ("one:ip=10.99.0.1", "invalid address 10.99.0.1: it is none for containers of 10.92.0.0/24"),
+        ("two:ip=fd00::1", "invalid address fd00::1: network two has no such addresses"),
+    ] {
+        let words = busybox.words(&["--rm", "--network", wish], &["true"]);
+        isolazi.run(&words).fails(125, &format!("Error: {why}\n"));
+    }
+    let words = busybox.words(&["--rm", "--network", "one", "--network", "one"], &["true"]);
+    isolazi.run(&words).fails(125, "Error: container is to be on network one twice\n");
+    isolazi.run(&["rm", "-f", "box"]).ok();
+    isolazi.run(&["network", "rm", "one", "two"]).ok();
+    busybox.holds_nothing();
+}

@@ -201,9 +201,19 @@ pub fn is_inherited(number: u32) -> bool {
 /// Closes every descriptor from `first` on but these: an init lets go of what its launcher has open. Allocates nothing.
 pub fn close_all_but<const N: usize>(first: u32, kept: [Option<BorrowedFd<'_>>; N]) -> Result<(), Errno> {
     let mut kept = kept.map(|fd| fd.map_or(u32::MAX, |fd| fd.as_raw_fd().unsigned_abs()));
+    close_around(first, &mut kept)
+}
+
+/// The same for any number of them, for who may allocate.
+pub fn close_all_but_these(first: u32, kept: &[BorrowedFd<'_>]) -> Result<(), Errno> {
+    let mut kept: Vec<u32> = kept.iter().map(|fd| fd.as_raw_fd().unsigned_abs()).collect();
+    close_around(first, &mut kept)
+}
+
+fn close_around(first: u32, kept: &mut [u32]) -> Result<(), Errno> {
     kept.sort_unstable();
     let mut from = first;
-    for number in kept.into_iter().filter(|number| *number >= first && *number != u32::MAX) {
+    for number in kept.iter().copied().filter(|number| *number >= first && *number != u32::MAX) {
         if number > from {
             close_between(from, number - 1)?;
         }

@@ -156,6 +156,8 @@ struct Monitor {
     rest_after: Duration,
     /// Its networks, and the ports that are its own.
     connection: Option<Connection>,
+    /// Our child that carries what comes to them, while somebody comes.
+    carrier: Option<Child>,
     /// What to let go before the next wait, which may be long.
     program: Option<Program>,
 }
@@ -186,6 +188,7 @@ impl Monitor {
             at_work: true,
             rest_after: REST_AFTER,
             connection: None,
+            carrier: None,
             program: None,
         })
     }
@@ -226,6 +229,11 @@ impl Monitor {
 
     /// Gives back ports and addresses.
     fn disconnect(&mut self) -> Result<()> {
+        if let Some(carrier) = self.carrier.take() {
+            // It is our child: it dies of this, and is waited for.
+            let _ = rustix::process::pidfd_send_signal(&carrier.pidfd, rustix::process::Signal::KILL);
+            let _ = rustix::io::retry_on_intr(|| waitpid(Some(carrier.pid), WaitOptions::empty()));
+        }
         self.connection.take().map_or(Ok(()), |_| networks::disconnect(&self.dir, &self.record.id))
     }
 
@@ -312,6 +320,7 @@ impl Monitor {
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
             self.check(&seen, running);
+            self.carry(&seen);
             self.kill_if_due(running);
             if seen.has(What::Payload, READABLE) {
                 let waited = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
@@ -321,6 +330,21 @@ impl Monitor {
                 self.status.death = self.death(running, status);
                 return exit_code(status);
             }
+        }
+    }
+
+    /// Has published ports served while somebody comes to them.
+    fn carry(&mut self, seen: &Seen) {
+        if seen.has(What::Carrier, READABLE)
+            && let Some(carrier) = self.carrier.take()
+        {
+            // It is our child and has ended: nothing can fail.
+            let _ = rustix::io::retry_on_intr(|| waitpid(Some(carrier.pid), WaitOptions::empty()));
+        }
+        if let Some(connection) = self.connection.as_ref().filter(|_| seen.has(What::Port, READABLE)) {
+            let monitor = rustix::process::getpid();
+            // Without memory for a copy the visitor waits, and the next look tries again.
+            self.carrier = runtime::attendant(|| connection.carry(monitor)).ok();
         }
     }
 
@@ -345,6 +369,13 @@ impl Monitor {
         watch.add(What::Payload, running.map(|running| running.pidfd.as_fd()), PollFlags::IN);
         for (place, attendant) in self.attendants.iter().enumerate() {
             watch.add(What::Child(place), Some(attendant.pidfd.as_fd()), PollFlags::IN);
+        }
+        match (&self.carrier, &self.connection) {
+            (Some(carrier), _) => watch.add(What::Carrier, Some(carrier.pidfd.as_fd()), PollFlags::IN),
+            (None, Some(connection)) => {
+                connection.sockets().for_each(|socket| watch.add(What::Port, Some(socket), PollFlags::IN));
+            }
+            (None, None) => {}
         }
         self.relay.watch(&mut watch);
         // What is paused is not looked at.

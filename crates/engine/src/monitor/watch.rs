@@ -34,6 +34,10 @@ pub(super) enum What {
     Check,
     /// The end of a health check's attendant.
     Checker,
+    /// Somebody comes to a published port.
+    Port,
+    /// The end of the copy that carries what comes.
+    Carrier,
 }
 
 /// What is waited for, gathered anew for each wait.

@@ -8,10 +8,11 @@ use crate::etc;
 use crate::record::{self, Record, file};
 use api::{Network, Protocol, Publish};
 use error::{Error, Kind, Result, ResultExt};
-use network::{Endpoint, Published, Reserved};
-use rustix::fd::{AsFd, OwnedFd};
+use network::{Endpoint, Published, Reserved, proxy};
+use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
-use rustix::process::Pid;
+use rustix::net::{AddressFamily, sockopt};
+use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
 use std::net::IpAddr;
 use std::path::Path;
@@ -80,7 +81,7 @@ impl Connected {
 #[derive(Debug)]
 pub(crate) struct Connection {
     connected: Connected,
-    _ports: Vec<Reserved>,
+    ports: Vec<Reserved>,
 }
 
 impl Connection {
@@ -117,7 +118,38 @@ impl Connection {
         }
         let place = connected.place();
         crate::create::write_hosts(dir, &record.request, &place)?;
-        Ok(Some(Self { connected, _ports: reserved }))
+        Ok(Some(Self { connected, ports: reserved }))
+    }
+
+    /// Its published ports' sockets.
+    pub(crate) fn sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.ports.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd)
+    }
+
+    /// Carries what comes to them, until nobody has been there for a while: the life of a copy of the monitor.
+    pub(crate) fn carry(&self, monitor: Pid) -> i32 {
+        let _ = sys::process::set_name(c"isolazi:ports");
+        let sockets: Vec<BorrowedFd<'_>> = self.sockets().collect();
+        // It holds ports only as long as the monitor does. All else that this has open is none of its business: its lock
+        // above all.
+        let prepared = set_parent_process_death_signal(Some(Signal::KILL))
+            .and_then(|()| sys::process::close_all_but_these(3, &sockets));
+        if prepared.is_err() || rustix::process::getppid() != Some(monitor) {
+            return 1;
+        }
+        let addresses = self.connected.endpoints.first().map(only_addresses).unwrap_or_default();
+        let mut routes = Vec::new();
+        for Reserved { published, sockets } in &self.ports {
+            for socket in sockets {
+                let is_ipv4 = sockopt::socket_domain(socket).is_ok_and(|family| family == AddressFamily::INET);
+                if let Some(target) = network::proxy::target(published, is_ipv4, &addresses)
+                    && published.protocol != network::Protocol::Sctp
+                {
+                    routes.push(proxy::Route { socket: socket.as_fd(), protocol: published.protocol, target });
+                }
+            }
+        }
+        i32::from(proxy::serve(&routes).is_err())
     }
 
     /// Connects the namespace of a process that waits for it.
