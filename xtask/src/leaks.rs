@@ -1,4 +1,5 @@
-//! What a test run must not leave behind: mounts, control groups, processes, namespaces, temporary folders.
+//! What a test run must not leave behind: mounts, control groups, processes, namespaces, network devices, temporary
+//! folders.
 //!
 //! A look before the tests and one after; whatever is there only afterwards was leaked. Mounts and namespaces are
 //! compared by identity, whatever their name; the rest by ours, since a machine makes others all the time.
@@ -36,6 +37,7 @@ impl Traces {
         let mut traces = Self::default();
         traces.mounts(&fs::read_to_string("/proc/self/mountinfo").context(|| "can't list mounts")?);
         traces.find_groups(Path::new(CGROUPS));
+        traces.devices();
         for temporary in [&std::env::temp_dir(), Path::new("/var/tmp")] {
             traces.folders(temporary);
         }
@@ -53,6 +55,16 @@ impl Traces {
         for line in mountinfo.lines() {
             let (Some(id), Some(point)) = (line.split(' ').next(), line.split(' ').nth(4)) else { continue };
             self.things.insert(format!("mount `{point}` ({id})"));
+        }
+    }
+
+    /// Bridges of networks, and our ends of pairs.
+    fn devices(&mut self) {
+        for device in fs::read_dir("/sys/class/net").into_iter().flatten().flatten() {
+            let name = device.file_name().to_string_lossy().into_owned();
+            if name.starts_with("isolazi-") || name.starts_with("isov") {
+                self.things.insert(format!("network device `{name}`"));
+            }
         }
     }
 

@@ -92,7 +92,7 @@ fn flags_and_arguments_that_are_wrong() {
         (&["--tmpfs", "relative"], "invalid mount path: 'relative' mount path must be absolute"),
         (
             &["--network", "nosuch"],
-            "network nosuch not found\nHint: containers see the machine's network (`host`) or none (`none`) in this version",
+            "network nosuch not found\nHint: `isolazi network ls` shows which there are",
         ),
     ] {
         busybox

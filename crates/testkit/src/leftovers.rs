@@ -13,6 +13,7 @@ pub(crate) fn leftovers(root: &Path, groups: &str, since: SystemTime) -> Vec<Str
     let deadline = Instant::now() + GRACE;
     loop {
         let mut found: Vec<String> = mounts(root).iter().map(|path| format!("mount {}", path.display())).collect();
+        found.extend(bridges(root).iter().map(|name| format!("network device {name}")));
         found.extend(processes(root).iter().map(|pid| describe(*pid)));
         found.extend(cgroups(groups, since).iter().map(|path| format!("cgroup {}", path.display())));
         if found.is_empty() || Instant::now() > deadline {
@@ -41,6 +42,18 @@ fn mounts(root: &Path) -> Vec<PathBuf> {
     let lines = table.split(|byte| *byte == b'\n').filter(|line| contains(line, root.as_os_str().as_bytes()));
     // Field 5 is the mount point: proc_pid_mountinfo(5).
     lines.filter_map(|line| Some(PathBuf::from(str::from_utf8(line).ok()?.split(' ').nth(4)?))).collect()
+}
+
+/// Bridges of the networks of this installation: each is named after the first digits of its network's id.
+fn bridges(root: &Path) -> Vec<String> {
+    let networks = std::fs::read_dir(root.join("root/networks")).into_iter().flatten().flatten();
+    let name = |network: std::fs::DirEntry| {
+        let definition = std::fs::read_to_string(network.path().join("network.json")).ok()?;
+        let (_, id) = definition.split_once("\"id\":\"")?;
+        Some(format!("isolazi-{}", id.get(..7)?))
+    };
+    let is_there = |name: &String| std::fs::symlink_metadata(Path::new("/sys/class/net").join(name)).is_ok();
+    networks.filter_map(name).filter(is_there).collect()
 }
 
 /// Processes that mention `root`: by environment or command line (ours), or because they live on a root file system made
