@@ -2,7 +2,7 @@
 //!
 //! Pure: the host's own files come in as text, the container's go out as text.
 
-use api::{Create, Network};
+use api::{Create, DEFAULT_NETWORK, Network};
 use error::{Error, Kind, Result};
 use std::net::IpAddr;
 
@@ -77,8 +77,11 @@ pub(crate) fn hostname(hostname: &str) -> String {
 /// others without those that answer the host alone. What the user gives takes the place of the lines of its kind.
 pub(crate) fn resolv_conf(request: &Create, host_resolv_conf: &str) -> String {
     let api::Names { servers, search, options, .. } = &request.names;
-    let hosts = match request.network {
+    let hosts = match &request.network {
         Network::Host => with_line_break(host_resolv_conf),
+        Network::Joined(all) if all.iter().any(|one| one.network != DEFAULT_NETWORK) => {
+            return asks_us(request, host_resolv_conf);
+        }
         Network::Joined(_) => without_loopback(host_resolv_conf),
         Network::None => String::new(),
     };
@@ -103,6 +106,24 @@ pub(crate) fn resolv_conf(request: &Create, host_resolv_conf: &str) -> String {
     if !options.is_empty() {
         text.push_str(&format!("options {}\n", options.join(" ")));
     }
+    text
+}
+
+/// Where containers are known by name the server in the container's own namespace is asked, and that asks the others.
+fn asks_us(request: &Create, host_resolv_conf: &str) -> String {
+    let api::Names { search, options, .. } = &request.names;
+    let mut text = format!("nameserver {}\n", network::dns::SERVER);
+    let of_host = host_resolv_conf.lines().filter(|line| {
+        let word = line.split_whitespace().next();
+        search.is_empty() && matches!(word, Some("search" | "domain"))
+    });
+    text.extend(of_host.map(|line| format!("{line}\n")));
+    if !search.is_empty() && search.as_slice() != ["."] {
+        text.push_str(&format!("search {}\n", search.join(" ")));
+    }
+    // Names of one word are asked as they are, before the domains that are searched.
+    let options = if options.is_empty() { "ndots:0".to_owned() } else { options.join(" ") };
+    text.push_str(&format!("options {options}\n"));
     text
 }
 
@@ -181,7 +202,16 @@ ff02::2\tip6-allrouters
             (Network::Host, "nameserver 127.0.0.53", "nameserver 127.0.0.53\n"),
             (Network::Host, "nameserver 9.9.9.9\nsearch x\n", "nameserver 9.9.9.9\nsearch x\n"),
             (Network::Host, "", ""),
-            (Network::named("a"), "nameserver 127.0.0.53\nnameserver ::1\nnameserver 9.9.9.9", "nameserver 9.9.9.9\n"),
+            (
+                Network::named("bridge"),
+                "nameserver 127.0.0.53\nnameserver ::1\nnameserver 9.9.9.9",
+                "nameserver 9.9.9.9\n",
+            ),
+            (
+                Network::named("a"),
+                "nameserver 9.9.9.9\nsearch x\noptions rotate",
+                "nameserver 127.0.0.11\nsearch x\noptions ndots:0\n",
+            ),
             (Network::None, "nameserver 9.9.9.9\n", "# This container has no network, hence no name servers.\n"),
         ] {
             assert_eq!(resolv_conf(&on(network), of_host), expected);

@@ -4,6 +4,7 @@
 //! <data>/networks/                    locked by who changes anything below it, or a bridge, for a handful of calls
 //! <data>/networks/<name>/network.json Definition: written when it was made, never changed
 //!                       /addresses/   a file for each address that is taken; in it stands the container's id
+//!                       /names/       other names of containers (networks/zone.rs)
 //! <data>/networks/.new-* .gone-*      half made and half removed ones: rubbish
 //! <data>/containers/<id>/network.json what a container has while it runs (networks/connected.rs); written before any of it
 //! ```
@@ -14,6 +15,7 @@ mod addresses;
 mod asked;
 mod connected;
 mod requests;
+mod zone;
 
 pub(crate) use asked::{check, with_exposed};
 pub(crate) use connected::{Connected, Connection, OnNetwork, disconnect};
@@ -202,8 +204,12 @@ impl Locked<'_> {
         fs::remove_dir_all(&gone).context(words)
     }
 
+    fn folder(&self, network: &str) -> PathBuf {
+        self.networks.dir.join(network)
+    }
+
     fn addresses(&self, network: &str) -> PathBuf {
-        self.networks.dir.join(network).join(ADDRESSES)
+        self.folder(network).join(ADDRESSES)
     }
 }
 

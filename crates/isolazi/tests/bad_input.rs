@@ -90,10 +90,7 @@ fn flags_and_arguments_that_are_wrong() {
         (&["--stop-signal", "NOSUCH"], "invalid signal: NOSUCH"),
         (&["--tmpfs", "/t:size=q"], "invalid tmpfs option `size=q`"),
         (&["--tmpfs", "relative"], "invalid mount path: 'relative' mount path must be absolute"),
-        (
-            &["--network", "nosuch"],
-            "network nosuch not found\nHint: `isolazi network ls` shows which there are",
-        ),
+        (&["--network", "nosuch"], "network nosuch not found\nHint: `isolazi network ls` shows which there are"),
     ] {
         busybox
             .isolazi

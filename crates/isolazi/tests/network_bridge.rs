@@ -155,3 +155,47 @@ fn a_container_may_be_on_several_networks_with_addresses_of_its_choice() {
     isolazi.run(&["network", "rm", "one", "two"]).ok();
     busybox.holds_nothing();
 }
+
+#[test]
+fn containers_on_a_network_find_each_other_by_name() {
+    let busybox = Busybox::new();
+    let isolazi = &busybox.isolazi;
+    isolazi.run(&["network", "create", "back"]).ok();
+    isolazi.run(&["network", "create", "other"]).ok();
+    let start = |name: &str, network: &str| {
+        let flags = ["-d", "--name", name, "--network", network];
+        isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok().trim_end().to_owned()
+    };
+    let id = start("db", "back:alias=sql,alias=store");
+    start("asker", "back");
+    start("stranger", "other");
+    let address = isolazi.run(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db"]).ok();
+    let address = address.trim_end();
+    let ask = |container: &str, name: &str| isolazi.run(&["exec", container, "nslookup", name]);
+    for name in ["db", "DB", "sql", "store", "db.back", &id[..12]] {
+        let told = ask("asker", name).ok();
+        assert!(told.contains(&format!("Address: {address}\n")), "{name}: {told}");
+    }
+    let told = ask("asker", address).ok();
+    assert!(told.contains("name = db.back\n"), "{told}");
+    // The C library asks so, and a payload may have the port itself.
+    isolazi.run(&["exec", "asker", "ping", "-c", "1", "-W", "5", "db"]).succeeds();
+    let wish = ["exec", "-d", "asker", "nc", "-l", "-p", "53"];
+    isolazi.run(&wish).ok();
+    // Who is on another network is nobody, and so is who has ended, whatever his name was.
+    assert_ne!(ask("stranger", "db").code, 0);
+    isolazi.run(&["rename", "db", "base"]).ok();
+    assert!(ask("asker", "base").ok().contains(address));
+    assert_ne!(ask("asker", "db").code, 0);
+    isolazi.run(&["kill", "base"]).ok();
+    for name in ["base", "sql"] {
+        assert_ne!(ask("asker", name).code, 0, "{name}");
+    }
+    isolazi.run(&["start", "base"]).ok();
+    assert!(ask("asker", "sql").ok().contains(address));
+    isolazi.run(&["rm", "-f", "base", "asker", "stranger"]).ok();
+    let left = std::fs::read_dir(isolazi.root().join("networks/back/names")).unwrap().count();
+    assert_eq!(left, 0);
+    isolazi.run(&["network", "rm", "back", "other"]).ok();
+    busybox.holds_nothing();
+}

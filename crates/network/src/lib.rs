@@ -19,6 +19,7 @@
 mod bridge;
 mod choice;
 mod cidr;
+pub mod dns;
 mod endpoint;
 mod ports;
 pub mod proxy;

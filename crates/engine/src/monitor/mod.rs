@@ -27,6 +27,7 @@ mod launch;
 mod log;
 mod relay;
 mod restart;
+mod services;
 mod stopping;
 mod streams;
 mod watch;
@@ -52,6 +53,7 @@ use rustix::event::PollFlags;
 use rustix::fd::{AsFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::process::{WaitOptions, waitpid};
+use services::Services;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use streams::Streams;
@@ -156,8 +158,8 @@ struct Monitor {
     rest_after: Duration,
     /// Its networks, and the ports that are its own.
     connection: Option<Connection>,
-    /// Our child that carries what comes to them, while somebody comes.
-    carrier: Option<Child>,
+    /// Our children that serve its networks, while somebody wants something.
+    services: Services,
     /// What to let go before the next wait, which may be long.
     program: Option<Program>,
 }
@@ -188,7 +190,7 @@ impl Monitor {
             at_work: true,
             rest_after: REST_AFTER,
             connection: None,
-            carrier: None,
+            services: Services::default(),
             program: None,
         })
     }
@@ -229,11 +231,7 @@ impl Monitor {
 
     /// Gives back ports and addresses.
     fn disconnect(&mut self) -> Result<()> {
-        if let Some(carrier) = self.carrier.take() {
-            // It is our child: it dies of this, and is waited for.
-            let _ = rustix::process::pidfd_send_signal(&carrier.pidfd, rustix::process::Signal::KILL);
-            let _ = rustix::io::retry_on_intr(|| waitpid(Some(carrier.pid), WaitOptions::empty()));
-        }
+        self.services.end();
         self.connection.take().map_or(Ok(()), |_| networks::disconnect(&self.dir, &self.record.id))
     }
 
@@ -320,7 +318,7 @@ impl Monitor {
             }
             self.serve(&seen, Some(running), &mut |stream, bytes| log.take(stream, bytes));
             self.check(&seen, running);
-            self.carry(&seen);
+            self.services.serve(&seen, self.connection.as_ref(), &self.dir, &self.record);
             self.kill_if_due(running);
             if seen.has(What::Payload, READABLE) {
                 let waited = rustix::io::retry_on_intr(|| waitpid(Some(running.pid), WaitOptions::empty()));
@@ -330,21 +328,6 @@ impl Monitor {
                 self.status.death = self.death(running, status);
                 return exit_code(status);
             }
-        }
-    }
-
-    /// Has published ports served while somebody comes to them.
-    fn carry(&mut self, seen: &Seen) {
-        if seen.has(What::Carrier, READABLE)
-            && let Some(carrier) = self.carrier.take()
-        {
-            // It is our child and has ended: nothing can fail.
-            let _ = rustix::io::retry_on_intr(|| waitpid(Some(carrier.pid), WaitOptions::empty()));
-        }
-        if let Some(connection) = self.connection.as_ref().filter(|_| seen.has(What::Port, READABLE)) {
-            let monitor = rustix::process::getpid();
-            // Without memory for a copy the visitor waits, and the next look tries again.
-            self.carrier = runtime::attendant(|| connection.carry(monitor)).ok();
         }
     }
 
@@ -370,13 +353,7 @@ impl Monitor {
         for (place, attendant) in self.attendants.iter().enumerate() {
             watch.add(What::Child(place), Some(attendant.pidfd.as_fd()), PollFlags::IN);
         }
-        match (&self.carrier, &self.connection) {
-            (Some(carrier), _) => watch.add(What::Carrier, Some(carrier.pidfd.as_fd()), PollFlags::IN),
-            (None, Some(connection)) => {
-                connection.sockets().for_each(|socket| watch.add(What::Port, Some(socket), PollFlags::IN));
-            }
-            (None, None) => {}
-        }
+        self.services.watch(self.connection.as_ref(), &mut watch);
         self.relay.watch(&mut watch);
         // What is paused is not looked at.
         let checks = self.checks.as_ref().filter(|_| !self.status.paused);

@@ -38,6 +38,10 @@ pub(super) enum What {
     Port,
     /// The end of the copy that carries what comes.
     Carrier,
+    /// The payload asks for a name.
+    Question,
+    /// The end of the copy that answers.
+    Resolver,
 }
 
 /// What is waited for, gathered anew for each wait.

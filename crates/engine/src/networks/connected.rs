@@ -3,17 +3,19 @@
 //! What it is about to have is written down before anybody makes it, so that whoever finds its monitor dead can give all of
 //! it back.
 
-use super::{Definition, Locked, Networks, addresses};
+use super::zone::ContainersZone;
+use super::{Definition, Locked, Networks, addresses, zone};
 use crate::etc;
 use crate::record::{self, Record, file};
-use api::{Network, Protocol, Publish};
+use api::{DEFAULT_NETWORK, Network, Protocol, Publish};
 use error::{Error, Kind, Result, ResultExt};
-use network::{Endpoint, Published, Reserved, proxy};
+use network::{Endpoint, Published, Reserved, dns, proxy};
 use rustix::fd::{AsFd, BorrowedFd, OwnedFd};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::net::{AddressFamily, sockopt};
 use rustix::process::{Pid, Signal, set_parent_process_death_signal};
 use serde::{Deserialize, Serialize};
+use std::cell::OnceCell;
 use std::net::IpAddr;
 use std::path::Path;
 use sys::netlink::Route;
@@ -56,12 +58,20 @@ pub(crate) struct OnNetwork {
     /// Other names that it has there.
     #[serde(default)]
     pub aliases: Vec<String>,
+    /// All names that it has there besides its own.
+    #[serde(default)]
+    pub names: Vec<String>,
 }
 
 impl Connected {
     /// Of the container in that folder; nothing, if it does not run or is on no network.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         Ok(record::read(&dir.join(file::NETWORK))?.unwrap_or_default())
+    }
+
+    /// Are containers on its networks known by name?
+    fn has_names(&self) -> bool {
+        self.endpoints.iter().any(|endpoint| endpoint.network != DEFAULT_NETWORK)
     }
 
     fn place(&self) -> etc::Place {
@@ -82,6 +92,8 @@ impl Connected {
 pub(crate) struct Connection {
     connected: Connected,
     ports: Vec<Reserved>,
+    /// Where it asks for names; made when its namespace is there.
+    names: OnceCell<dns::Sockets>,
 }
 
 impl Connection {
@@ -106,7 +118,7 @@ impl Connection {
                 let text = format!("container is to be on network {} twice", definition.name);
                 return Err(Error::invalid(text));
             }
-            connected.endpoints.push(endpoint(&locked, &definition, wish, place)?);
+            connected.endpoints.push(endpoint(&locked, &definition, record, wish, place)?);
             definitions.push(definition);
         }
         record::replace(&dir.join(file::NETWORK), &connected)?;
@@ -118,7 +130,7 @@ impl Connection {
         }
         let place = connected.place();
         crate::create::write_hosts(dir, &record.request, &place)?;
-        Ok(Some(Self { connected, ports: reserved }))
+        Ok(Some(Self { connected, ports: reserved, names: OnceCell::new() }))
     }
 
     /// Its published ports' sockets.
@@ -126,15 +138,29 @@ impl Connection {
         self.ports.iter().flat_map(|port| &port.sockets).map(AsFd::as_fd)
     }
 
+    /// The sockets that the container asks for names.
+    pub(crate) fn name_sockets(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.names.get().into_iter().flat_map(dns::Sockets::as_fds)
+    }
+
+    /// Answers who asks for names, until nobody has asked for a while: the life of a copy of the monitor.
+    pub(crate) fn answer(&self, dir: &Path, record: &Record, monitor: Pid) -> i32 {
+        let _ = sys::process::set_name(c"isolazi:names");
+        let sockets: Vec<BorrowedFd<'_>> = self.name_sockets().collect();
+        let (Some(names), Some(data)) = (self.names.get(), dir.parent().and_then(Path::parent)) else { return 1 };
+        if !is_prepared(&sockets, monitor) {
+            return 1;
+        }
+        let servers = zone::servers(record, &self.connected.endpoints);
+        let zone = ContainersZone::new(data, self.connected.endpoints.clone());
+        i32::from(names.serve(&zone, &servers).is_err())
+    }
+
     /// Carries what comes to them, until nobody has been there for a while: the life of a copy of the monitor.
     pub(crate) fn carry(&self, monitor: Pid) -> i32 {
         let _ = sys::process::set_name(c"isolazi:ports");
         let sockets: Vec<BorrowedFd<'_>> = self.sockets().collect();
-        // It holds ports only as long as the monitor does. All else that this has open is none of its business: its lock
-        // above all.
-        let prepared = set_parent_process_death_signal(Some(Signal::KILL))
-            .and_then(|()| sys::process::close_all_but_these(3, &sockets));
-        if prepared.is_err() || rustix::process::getppid() != Some(monitor) {
+        if !is_prepared(&sockets, monitor) {
             return 1;
         }
         let addresses = self.connected.endpoints.first().map(only_addresses).unwrap_or_default();
@@ -167,8 +193,20 @@ impl Connection {
             })?;
             network::attach(&kernels(endpoint), index, &mut route, namespace.as_fd())?;
         }
+        if self.connected.has_names() {
+            // It starts once: there are none yet.
+            let _ = self.names.set(dns::listen(namespace.as_fd())?);
+        }
         Ok(())
     }
+}
+
+/// A copy of the monitor lives no longer than the monitor does. All else that this has open is none of its business: its
+/// lock above all.
+fn is_prepared(sockets: &[BorrowedFd<'_>], monitor: Pid) -> bool {
+    let prepared = set_parent_process_death_signal(Some(Signal::KILL))
+        .and_then(|()| sys::process::close_all_but_these(3, sockets));
+    prepared.is_ok() && rustix::process::getppid() == Some(monitor)
 }
 
 /// As the kernel wants it. One on which nothing leads out is no way to everywhere else, and only the first one is.
@@ -184,7 +222,13 @@ fn kernels(endpoint: &OnNetwork) -> Endpoint {
     }
 }
 
-fn endpoint(locked: &Locked<'_>, network: &Definition, wish: &api::Connection, place: usize) -> Result<OnNetwork> {
+fn endpoint(
+    locked: &Locked<'_>,
+    network: &Definition,
+    record: &Record,
+    wish: &api::Connection,
+    place: usize,
+) -> Result<OnNetwork> {
     let dir = locked.addresses(&network.name);
     addresses::sweep(&dir, &locked.networks.containers())?;
     let mut chosen = Vec::new();
@@ -210,6 +254,7 @@ fn endpoint(locked: &Locked<'_>, network: &Definition, wish: &api::Connection, p
         addresses: chosen,
         gateways: network.subnets.iter().map(|subnet| subnet.gateway).collect(),
         internal: network.internal,
+        names: zone::other_names(record, &network.name, &wish.aliases),
         aliases: wish.aliases.clone(),
     })
 }
@@ -227,6 +272,7 @@ fn make(
         for (address, _) in &endpoint.addresses {
             addresses::take(&locked.addresses(&endpoint.network), *address, id)?;
         }
+        zone::give_names(&locked.folder(&endpoint.network), &endpoint.names, id)?;
         network::prepare(&definition.bridge(), &mut route)?;
     }
     match connected.endpoints.first() {
@@ -259,6 +305,7 @@ fn give_back(locked: &Locked<'_>, dir: &Path, connected: &Connected, id: &str) -
         }
     }
     for endpoint in &connected.endpoints {
+        zone::take_names(&locked.folder(&endpoint.network), &endpoint.names, id)?;
         let addresses = locked.addresses(&endpoint.network);
         for (address, _) in &endpoint.addresses {
             addresses::give_back(&addresses, *address, id)?;

@@ -113,6 +113,8 @@ pub enum Step<'a> {
     ConnectionState(u32),
     /// Register ← the status of the packet's connection, a bit for each.
     ConnectionStatus(u32),
+    /// Register ← these bytes.
+    Put(u32, &'a [u8]),
     /// Keeps those bits of a register of four bytes.
     Mask(u32, u32),
     /// Goes on if the register begins so.
@@ -398,6 +400,10 @@ fn expression(body: &mut Vec<u8>, step: &Step<'_>) {
         Step::KindOfDestination(to) => make("fib", &|body| numbers(body, &[(1, to), (2, 3), (3, 2)])),
         Step::ConnectionState(to) => make("ct", &|body| numbers(body, &[(1, to), (2, 0)])),
         Step::ConnectionStatus(to) => make("ct", &|body| numbers(body, &[(1, to), (2, 2)])),
+        Step::Put(to, value) => make("immediate", &|body| {
+            push_number(body, 1, to);
+            nest(body, 2, |body| push(body, 1, value));
+        }),
         Step::Mask(register, mask) => make("bitwise", &|body| {
             numbers(body, &[(1, register), (2, register), (3, 4)]);
             nest(body, 4, |body| push(body, 1, &mask.to_ne_bytes()));

@@ -45,7 +45,7 @@ pub(super) fn told(container: &ContainerSummary) -> String {
         None => runs.push(next),
     };
     let mut published = container.ports.clone();
-    published.sort_by_key(|port| (port.container_port, port.protocol, port.host_port));
+    published.sort_by_key(|port| (port.container_port, port.protocol));
     for Publish { host_ip, host_port, container_port, protocol } in &published {
         let places = host_ip.map_or_else(|| vec!["0.0.0.0".to_owned(), "[::]".to_owned()], |ip| vec![shown(ip)]);
         for place in places {
