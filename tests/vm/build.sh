@@ -3,7 +3,7 @@
 # run does nothing. Root only: the root file system has files of many users.
 #
 #   vmlinux     Debian's cloud kernel: cgroup v2 with every controller, AppArmor, user namespaces
-#   root.img    ext4: systemd as pid 1, D-Bus, logind, AppArmor, and what `root/` adds; never written by a run
+#   root.img    a disk with one partition, known by its number; ext4: systemd as pid 1, D-Bus, logind, AppArmor, and what `root/` adds; never written by a run
 #   stamp       what both were made from
 #
 # MATERIAL_MIRROR: another Debian mirror than deb.debian.org. VM_PACKAGES: more packages for the machine, by commas.
@@ -21,7 +21,7 @@ umask 022
 
 fingerprint=$({
     echo "$PACKAGES"
-    cat "$here/build.sh" "$here/vmlinux.py"
+    cat "$here/build.sh" "$here/vmlinux.py" "$here/partition.py"
     cd "$here/root" && find . -type f -perm -u+x -print | sort && find . -type f | sort | xargs cat
 } | sha256sum)
 if [ "$(cat "$VM/stamp" 2>/dev/null)" = "$fingerprint" ]; then exit 0; fi
@@ -101,7 +101,12 @@ python3 -B "$here/vmlinux.py" kernel/boot/vmlinuz-* vmlinux
 # The one module that tests need; no depmod, it depends on none.
 mkdir -p root/lib/modules
 xz -dc kernel/lib/modules/*/kernel/fs/overlayfs/overlay.ko.xz >root/lib/modules/overlay.ko
-mke2fs -q -t ext4 -O ^has_journal,^resize_inode -m 0 -E root_owner=0:0,lazy_itable_init=1 -d root root.img 400M
+# The kernel finds the disk's namespaces side by side, and calls first what it finds first: the root is known by a number
+# in its partition table (a master boot record), not by a name.
+truncate -s 401M root.img
+mke2fs -q -F -t ext4 -O ^has_journal,^resize_inode -m 0 -E root_owner=0:0,lazy_itable_init=1,offset=1048576 -d root \
+    root.img 400M
+python3 -B "$here/partition.py" root.img
 
 mv vmlinux root.img "$VM"
 cd "$VM"

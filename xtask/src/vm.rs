@@ -4,8 +4,8 @@
 //! ```text
 //! install.sh -> build.sh -> cargo build --release -> files.tar -> qemu.sh -> `N passed, N failed`
 //!
-//! nvme0n1   root.img     the system; what a run writes to it is lost with the machine
-//! nvme0n2   files.tar    tests/vm/guest, the binary, the names of the tests to run
+//! one       root.img     the system, known by its partition; what a run writes to it is lost with the machine
+//! the other files.tar    tests/vm/guest, the binary, the names of the tests to run
 //! hvc0      stdout       what the tests say, read here
 //! ttyS0     console.log  what kernel and systemd say, shown if there is no result
 //! ```
@@ -27,8 +27,8 @@ const PROCESSORS: &str = "2";
 const MEMORY: &str = "1024M";
 /// Less work for a machine in software: no delays to be calibrated, no self-tests, no mitigations, page tables of four
 /// levels. The last ones are what the tests are about.
-const KERNEL: &str = "console=ttyS0 panic=-1 root=/dev/nvme0n1 rw nokaslr mitigations=off no5lvl tsc=reliable \
-    no_timer_check i8042.noaux i8042.nokbd cryptomgr.notests random.trust_cpu=on ima=off audit=0 quiet \
+const KERNEL: &str = "console=ttyS0 panic=-1 root=PARTUUID=15014a21-01 rootwait rw nokaslr mitigations=off no5lvl \
+    tsc=reliable no_timer_check i8042.noaux i8042.nokbd cryptomgr.notests random.trust_cpu=on ima=off audit=0 quiet \
     systemd.show_status=0 lsm=capability,yama,apparmor systemd.unified_cgroup_hierarchy=1";
 
 /// What the developer asked for.
