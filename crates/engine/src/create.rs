@@ -41,6 +41,9 @@ pub(crate) fn create(
     limits::check(&request.limits, limits::For::Create)?;
     let request = &*joins::settle(engine, request)?;
     networks::check(engine, request)?;
+    if request.network == Network::Host && (request.publish_all || !request.publish.is_empty()) {
+        progress(PullEvent::Warning("Published ports are discarded when using host network mode".into()));
+    }
     let inherited = placing::inherited(engine, request)?;
     let image = find_or_pull(engine, request, progress, cancel)?;
     let request = &*networks::with_exposed(request, &image.config.config);

@@ -10,7 +10,7 @@ use crate::inspect::written;
 use crate::record::file;
 use crate::remove::take_away;
 use crate::volumes::Outcome;
-use api::{Prune, Pruned, Removed, State};
+use api::{NetworkSummary, Prune, Pruned, Removed, State};
 use error::{Error, Kind, Result};
 use image::Image;
 use jiff::Timestamp;
@@ -81,11 +81,8 @@ impl Engine {
     /// Removes networks that no container is on; their names.
     pub fn prune_networks(&self, prune: &Prune) -> Result<Pruned> {
         let mut pruned = Pruned::default();
-        for network in self.networks()?.into_iter().filter(|network| network.dangling && prune.wants(&network.labels)) {
-            if prune.until.as_ref().is_some_and(|until| network.created >= *until) {
-                continue;
-            }
-            match self.remove_network(&network.name) {
+        for name in self.unused_networks(prune)? {
+            match self.remove_network(&name) {
                 Ok(name) => pruned.gone.push(name),
                 // Somebody came meanwhile, or removed it before us.
                 Err(error) if matches!(error.kind, Kind::Conflict | Kind::NotFound) => {}
@@ -95,9 +92,17 @@ impl Engine {
         Ok(pruned)
     }
 
+    fn unused_networks(&self, prune: &Prune) -> Result<Vec<String>> {
+        let is_unused = |network: &NetworkSummary| {
+            let is_old = prune.until.as_ref().is_none_or(|until| network.created < *until);
+            network.dangling && is_old && prune.wants(&network.labels)
+        };
+        Ok(self.networks()?.into_iter().filter(is_unused).map(|network| network.name).collect())
+    }
+
     /// What `prune_containers` and `prune_images(all)` would take: name and bytes of each.
     pub fn prunable(&self, prune: &Prune) -> Result<Prunable> {
-        let mut prunable = Prunable::default();
+        let mut prunable = Prunable { networks: self.unused_networks(prune)?, ..Prunable::default() };
         for container in self.stopped(prune)? {
             prunable.containers.push((container.record.name.clone(), bytes_of(&container.dir)?));
         }
@@ -140,6 +145,8 @@ pub struct Prunable {
     pub containers: Vec<(String, u64)>,
     /// Images that no other container uses.
     pub images: Vec<(String, u64)>,
+    /// Names.
+    pub networks: Vec<String>,
 }
 
 fn wants_image(image: &Image, prune: &Prune) -> bool {

@@ -7,11 +7,10 @@
 
 mod common;
 
-use common::{Busybox, LIMIT, Moments, contents, eventually};
+use common::{Busybox, LIMIT, Moments, contents, eventually, is_told};
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Mutex;
 use std::time::Duration;
-use testkit::Output;
 
 /// As many at once.
 const CALLERS: u64 = 8;
@@ -50,41 +49,6 @@ const CHOICES: u64 = 20;
 
 /// What a command may take while nobody holds it up.
 const PATIENCE: Duration = Duration::from_secs(5);
-
-/// Texts that a command on a container in any state may end with.
-fn is_told(output: &Output) -> bool {
-    const KNOWN: [&str; 24] = [
-        "No such container",
-        "is already in use by container",
-        "is not running",
-        "is not paused",
-        "is already paused",
-        "is paused, unpause",
-        "cannot start a paused container",
-        "has just ended",
-        "is about to end",
-        "restarting container",
-        "the monitor of container",
-        "can't enter the container",
-        "was killed",
-        "killed at once",
-        "is being removed",
-        "has stopped the container",
-        "it does not listen",
-        "is locked",
-        "does not end although",
-        "can't kill container",
-        "it was killed while it entered",
-        "it has no cgroup of its own",
-        "before it could start the command",
-        "can't freeze",
-    ];
-    output
-        .stderr
-        .lines()
-        .filter(|line| !line.starts_with("Hint: "))
-        .all(|line| KNOWN.iter().any(|known| line.contains(known)) && !line.contains("panicked"))
-}
 
 /// The payloads and monitors of these containers, found as a user would: by their records.
 fn processes(busybox: &Busybox) -> Vec<Pid> {

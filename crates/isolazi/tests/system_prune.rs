@@ -10,13 +10,16 @@ fn what_goes_is_what_was_said() {
     for busybox in Busybox::both() {
         let isolazi = &busybox.isolazi;
         let sure = "\nAre you sure you want to continue? [y/N] ";
-        let dangling =
-            format!("WARNING! This will remove:\n  - all stopped containers\n  - all dangling images\n{sure}");
+        let dangling = format!(
+            "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one \
+             container\n  - all dangling images\n{sure}"
+        );
         let output = isolazi.run(&["system", "prune"]);
         assert_eq!((output.code, output.stdout), (1, format!("{dangling}\n")));
         assert_eq!(output.stderr, "Error: system prune has been cancelled\nHint: `--force` asks no question\n");
         let everything = format!(
-            "WARNING! This will remove:\n  - all stopped containers\n  - all anonymous volumes not used by at least one \
+            "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one container\n  \
+             - all anonymous volumes not used by at least one \
              container\n  - all images without at least one container associated to them\n\n  Items to be pruned will be \
              filtered with:\n  - label!=keep\n{sure}"
         );

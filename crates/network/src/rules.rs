@@ -34,10 +34,10 @@ const V6: &[u8] = &[10];
 const LOCAL: [u8; 4] = 2_u32.to_ne_bytes();
 
 /// Bits of a connection's state: established, related (`NF_CT_STATE_BIT`).
-const KNOWN: u32 = 0b110;
+const KNOWN: [u8; 4] = 0b110_u32.to_ne_bytes();
 
 /// `IPS_DST_NAT`: its destination was changed.
-const REDIRECTED: u32 = 1 << 5;
+const REDIRECTED: [u8; 4] = (1_u32 << 5).to_ne_bytes();
 
 /// Priorities as those of iptables: `NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`, `NF_IP_PRI_FILTER`.
 const BEFORE_ROUTING: Hook = Hook { kind: "nat", point: Point::PreRouting, priority: -100 };
@@ -118,8 +118,8 @@ fn table(bridge: &Bridge) -> Batch<'_> {
         batch.rule("forwarded", &[&to_us[..], &[Step::Drop]].concat());
         return batch;
     }
-    let known = [Step::ConnectionState(r), Step::Mask(r, KNOWN), Step::IsNot(r, &[0; 4])];
-    let redirected = [Step::ConnectionStatus(r), Step::Mask(r, REDIRECTED), Step::IsNot(r, &[0; 4])];
+    let known = [Step::ConnectionState(r), Step::Mask(r, &KNOWN), Step::IsNot(r, &[0; 4])];
+    let redirected = [Step::ConnectionStatus(r), Step::Mask(r, &REDIRECTED), Step::IsNot(r, &[0; 4])];
     batch.rule("forwarded", &[&to_us[..], &known, &pass].concat());
     batch.rule("forwarded", &[&to_us[..], &redirected, &pass].concat());
     batch.rule("forwarded", &[&to_us[..], &[Step::Drop]].concat());
@@ -128,15 +128,14 @@ fn table(bridge: &Bridge) -> Batch<'_> {
         let first = octets(subnet.subnet.address);
         let length = u32::try_from(first.len()).expect("an address is short");
         let mask = mask(subnet.subnet.prefix, first.len());
-        // Bit by bit, four bytes at a time.
-        let mut steps =
-            vec![Step::Meta(r, Fact::Family), Step::Is(r, family), Step::Load(r, Header::Network, offset, length)];
-        for (place, part) in (0..).zip(mask.chunks_exact(4)) {
-            let part = u32::from_ne_bytes(part.try_into().expect("a chunk has four bytes"));
-            steps.push(Step::Mask(register(place), part));
-        }
-        steps.push(Step::Is(r, &first));
-        batch.rule("outbound", &[&steps[..], &to_others, &[Step::Masquerade]].concat());
+        let inside = [
+            Step::Meta(r, Fact::Family),
+            Step::Is(r, family),
+            Step::Load(r, Header::Network, offset, length),
+            Step::Mask(r, &mask),
+            Step::Is(r, &first),
+        ];
+        batch.rule("outbound", &[&inside[..], &to_others, &[Step::Masquerade]].concat());
     }
     batch
 }

@@ -31,6 +31,10 @@ pub(crate) fn clear(root: &Path) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
+    for bridge in bridges(root) {
+        // Without the program it stays, and the next look for leaks says so.
+        let _ = std::process::Command::new("ip").args(["link", "delete", &bridge]).status();
+    }
     for mount in mounts(root).iter().rev() {
         let _ = rustix::mount::unmount(mount, rustix::mount::UnmountFlags::DETACH);
     }

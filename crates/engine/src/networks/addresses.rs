@@ -16,14 +16,13 @@ use std::path::Path;
 /// `Conflict` for one that somebody has, `Invalid` for one that lies elsewhere, `Unavailable` when none is left.
 pub(super) fn choose(dir: &Path, subnet: &Subnet, wanted: Option<IpAddr>) -> Result<IpAddr> {
     let taken = taken(dir)?;
-    let of_nobody = |address: &IpAddr| {
-        let last = subnet.subnet.last();
-        // The first one means the network and the last one everybody on it, where there are more than two (RFC 3021).
-        let is_special = subnet.subnet.is_ipv4()
-            && subnet.subnet.prefix < 31
-            && (*address == subnet.subnet.address || *address == last);
-        *address != subnet.gateway && !is_special && (*address != subnet.subnet.address || subnet.subnet.prefix >= 31)
-    };
+    // The first one means the network, or any router on it (RFC 4291, section 2.6.1); with IPv4 the last one means everybody.
+    // Where there are but two, both are for machines (RFC 3021, RFC 6164).
+    let network = subnet.subnet;
+    let is_pair = network.prefix >= if network.is_ipv4() { 31 } else { 127 };
+    let is_special =
+        |address: &IpAddr| *address == network.address || (network.is_ipv4() && *address == network.last());
+    let of_nobody = |address: &IpAddr| *address != subnet.gateway && (is_pair || !is_special(address));
     if let Some(wanted) = wanted {
         if !subnet.subnet.contains(wanted) || !of_nobody(&wanted) {
             return Err(Error::invalid(format!(
@@ -39,7 +38,7 @@ pub(super) fn choose(dir: &Path, subnet: &Subnet, wanted: Option<IpAddr>) -> Res
     let range = subnet.range.unwrap_or(subnet.subnet);
     let all = (0..).map_while(|number| range.nth(number));
     all.filter(of_nobody).find(|address| !taken.contains(address)).ok_or_else(|| {
-        Error::new(Kind::Unavailable, format!("no available IPv4 addresses on this network's address pools: {range}"))
+        Error::new(Kind::Unavailable, format!("no available addresses on this network's address pools: {range}"))
             .hint("a larger `--subnet` has room for more containers")
     })
 }
@@ -97,4 +96,27 @@ pub(super) fn sweep(dir: &Path, containers: &Path) -> Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lowest_is_chosen_that_is_a_machines() {
+        let choose = |subnet: &str, gateway: &str, wanted: Option<&str>| {
+            let subnet = Subnet { subnet: subnet.parse().unwrap(), gateway: gateway.parse().unwrap(), range: None };
+            let dir = Path::new("/nowhere/at/all");
+            choose(dir, &subnet, wanted.map(|text| text.parse().unwrap())).map(|address| address.to_string())
+        };
+        assert_eq!(choose("10.0.0.0/24", "10.0.0.1", None).unwrap(), "10.0.0.2");
+        assert_eq!(choose("10.0.0.0/24", "10.0.0.254", None).unwrap(), "10.0.0.1");
+        assert_eq!(choose("fd00::/64", "fd00::1", None).unwrap(), "fd00::2");
+        assert_eq!(choose("10.0.0.0/31", "10.0.0.1", None).unwrap(), "10.0.0.0");
+        assert_eq!(choose("10.0.0.0/24", "10.0.0.1", Some("10.0.0.9")).unwrap(), "10.0.0.9");
+        for wanted in ["10.0.0.0", "10.0.0.1", "10.0.0.255", "10.0.1.1"] {
+            assert!(choose("10.0.0.0/24", "10.0.0.1", Some(wanted)).is_err(), "{wanted}");
+        }
+        assert!(choose("10.0.0.0/30", "10.0.0.1", Some("10.0.0.3")).is_err());
+    }
 }

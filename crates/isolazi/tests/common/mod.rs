@@ -7,11 +7,13 @@ mod archive;
 mod made;
 mod moments;
 mod scene;
+mod told;
 
 pub use archive::Archive;
 pub use made::Made;
 pub use moments::{Moments, time_of};
 pub use scene::Scene;
+pub use told::is_told;
 
 use std::io::Read;
 use std::path::PathBuf;

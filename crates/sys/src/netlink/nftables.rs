@@ -115,8 +115,8 @@ pub enum Step<'a> {
     ConnectionStatus(u32),
     /// Register ← these bytes.
     Put(u32, &'a [u8]),
-    /// Keeps those bits of a register of four bytes.
-    Mask(u32, u32),
+    /// Keeps those bits of what the registers hold from there on, in the order of the bytes.
+    Mask(u32, &'a [u8]),
     /// Goes on if the register begins so.
     Is(u32, &'a [u8]),
     /// Goes on if it does not.
@@ -405,9 +405,10 @@ fn expression(body: &mut Vec<u8>, step: &Step<'_>) {
             nest(body, 2, |body| push(body, 1, value));
         }),
         Step::Mask(register, mask) => make("bitwise", &|body| {
-            numbers(body, &[(1, register), (2, register), (3, 4)]);
-            nest(body, 4, |body| push(body, 1, &mask.to_ne_bytes()));
-            nest(body, 5, |body| push(body, 1, &[0; 4]));
+            numbers(body, &[(1, register), (2, register)]);
+            push_number(body, 3, u32::try_from(mask.len()).unwrap_or(u32::MAX));
+            nest(body, 4, |body| push(body, 1, mask));
+            nest(body, 5, |body| push(body, 1, &vec![0; mask.len()]));
         }),
         Step::Is(register, value) => make("cmp", &|body| compare(body, register, 0, value)),
         Step::IsNot(register, value) => make("cmp", &|body| compare(body, register, 1, value)),
@@ -488,11 +489,21 @@ mod tests {
                 );
                 batch.rule(
                     "through",
-                    &[Step::ConnectionState(r), Step::Mask(r, 6), Step::IsNot(r, &[0; 4]), Step::Accept],
+                    &[
+                        Step::ConnectionState(r),
+                        Step::Mask(r, &6_u32.to_ne_bytes()),
+                        Step::IsNot(r, &[0; 4]),
+                        Step::Accept,
+                    ],
                 );
                 batch.rule(
                     "through",
-                    &[Step::ConnectionStatus(r), Step::Mask(r, 32), Step::IsNot(r, &[0; 4]), Step::Accept],
+                    &[
+                        Step::ConnectionStatus(r),
+                        Step::Mask(r, &32_u32.to_ne_bytes()),
+                        Step::IsNot(r, &[0; 4]),
+                        Step::Accept,
+                    ],
                 );
                 batch.rule("through", &[Step::Meta(r, Fact::InputDevice), Step::NotIn("ours", r), Step::Drop]);
                 kernel.commit(batch).unwrap();

@@ -112,6 +112,7 @@ fn preview(prunable: &Prunable) -> String {
             let _ = writeln!(text, "  {kind:9} {name} ({})", human::size(*bytes)); // a String takes everything
         }
     }
+    text.extend(prunable.networks.iter().map(|name| format!("  {:9} {name}\n", "network")));
     if text.is_empty() { text } else { format!("This will remove:\n{text}") }
 }
 
@@ -146,7 +147,10 @@ fn system(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
         return Err(Error::invalid("The \"until\" filter is not supported with \"--volumes\""));
     }
     if !is_on(matches, "force") {
-        let mut text = "WARNING! This will remove:\n  - all stopped containers\n".to_owned();
+        let mut text =
+            "WARNING! This will remove:\n  - all stopped containers\n  - all networks not used by at least one \
+                        container\n"
+                .to_owned();
         if volumes {
             text.push_str("  - all anonymous volumes not used by at least one container\n");
         }
@@ -165,6 +169,7 @@ fn system(door: &mut Door, matches: &ArgMatches) -> Result<u8> {
 fn everything(door: &mut Door, engine: &Engine, whole: bool, volumes: bool, prune: &Prune) -> Result<u8> {
     let containers = engine.prune_containers(prune)?;
     tell(door, "Deleted Containers", &containers);
+    tell(door, "Deleted Networks", &engine.prune_networks(prune)?);
     let mut bytes = containers.bytes;
     if volumes {
         let volumes = engine.prune_volumes(false, prune)?;
