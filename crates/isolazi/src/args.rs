@@ -25,6 +25,12 @@ pub(crate) fn text(name: &'static str, value: &'static str, help: &'static str) 
     Arg::new(name).long(name).help(help).value_name(value).action(ArgAction::Set).allow_hyphen_values(true)
 }
 
+/// `--format` of lists.
+pub(crate) fn list_format_flag() -> Arg {
+    let help = "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE";
+    text("format", "string", help)
+}
+
 /// `--name VALUE`, as often as wanted.
 pub(crate) fn list(name: &'static str, value: &'static str, help: &'static str) -> Arg {
     text(name, value, help).action(ArgAction::Append)

@@ -1,7 +1,7 @@
 //! `isolazi system df`: what takes room on the disk.
 
 use super::{images, ps};
-use crate::args::{is_on, one, switch, text};
+use crate::args::{is_on, list_format_flag, one, switch};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::human;
@@ -41,14 +41,7 @@ const VOLUMES: &str = r"table {{.Name}}\t{{.Links}}\t{{.Size}}";
 const VOLUME_HEADINGS: &[(&str, &str)] = &[("Links", "LINKS"), ("Name", "VOLUME NAME"), ("Size", "SIZE")];
 
 fn flags() -> Vec<Arg> {
-    vec![
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
-        switch("verbose", "Show detailed information on space usage").short('v'),
-    ]
+    vec![list_format_flag(), switch("verbose", "Show detailed information on space usage").short('v')]
 }
 
 fn run(door: &mut Door, matches: &ArgMatches) -> Result<u8> {

@@ -1,6 +1,6 @@
 //! `isolazi images`: images in a list.
 
-use crate::args::{all, is_on, list, one, rest, switch, text};
+use crate::args::{all, is_on, list, list_format_flag, one, rest, switch};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::template::{Format, Row};
@@ -57,11 +57,7 @@ fn flags() -> Vec<Arg> {
             "Filter output based on conditions provided (before, dangling, label, reference, since, until)",
         )
         .short('f'),
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
+        list_format_flag(),
         switch("no-trunc", "Don't truncate output"),
         switch("quiet", "Only show image IDs").short('q'),
     ]

@@ -11,6 +11,7 @@ pub(crate) mod diff;
 pub(crate) mod events;
 pub(crate) mod exec;
 pub(crate) mod export;
+pub(crate) mod filters;
 pub(crate) mod images;
 pub(crate) mod info;
 pub(crate) mod inspect;

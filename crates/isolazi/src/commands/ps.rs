@@ -1,6 +1,6 @@
 //! `isolazi ps`: containers in a list.
 
-use crate::args::{all, is_given, is_on, list, one, parsed, switch, text, value};
+use crate::args::{all, is_given, is_on, list, list_format_flag, one, parsed, switch, value};
 use crate::commands::ps::filter::Filters;
 use crate::container::number::integer;
 use crate::door::{As, Door};
@@ -68,11 +68,7 @@ fn flags() -> Vec<Arg> {
              network, publish, since, status, volume)",
         )
         .short('f'),
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
+        list_format_flag(),
         parsed("last", "int", "Show n last created containers (includes all states)", integer).short('n'),
         switch("latest", "Show the latest created container (includes all states)").short('l'),
         switch("no-trunc", "Don't truncate output"),

@@ -1,6 +1,6 @@
 //! `isolazi stats`: what containers use, once or again and again.
 
-use crate::args::{is_on, one, rest, switch, text};
+use crate::args::{is_on, list_format_flag, one, rest, switch};
 use crate::console::Stream;
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
@@ -49,11 +49,7 @@ const HEADINGS: &[(&str, &str)] = &[
 fn flags() -> Vec<Arg> {
     vec![
         switch("all", "Show all containers (default shows just running)").short('a'),
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
+        list_format_flag(),
         switch("no-stream", "Disable streaming stats and only pull the first result"),
         switch("no-trunc", "Do not truncate output"),
     ]

@@ -1,7 +1,8 @@
 //! `events --filter`: one key's values are alternatives, different keys must all hold; labels must all hold.
 
+use crate::commands::filters::{Label, any, has_labels, label, pair, unknown};
 use api::Event;
-use error::{Error, Result};
+use error::Result;
 use oci::reference::Reference;
 
 /// All conditions.
@@ -10,7 +11,7 @@ pub(super) struct Filters {
     containers: Vec<String>,
     events: Vec<String>,
     images: Vec<String>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     kinds: Vec<String>,
     volumes: Vec<String>,
 }
@@ -20,9 +21,7 @@ impl Filters {
     pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut filters = Self::default();
         for text in texts {
-            let Some((key, value)) = text.split_once('=') else {
-                return Err(Error::invalid(format!("invalid filter '{text}': expected key=value")));
-            };
+            let (key, value) = pair(text)?;
             let value = value.to_owned();
             match key.trim() {
                 "container" => filters.containers.push(value),
@@ -30,14 +29,8 @@ impl Filters {
                 "image" => filters.images.push(value),
                 "type" => filters.kinds.push(value),
                 "volume" => filters.volumes.push(value),
-                "label" => filters.labels.push(match value.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (value, None),
-                }),
-                key => {
-                    return Err(Error::invalid(format!("invalid filter '{key}'"))
-                        .hint("known filters are container, event, image, label, type and volume"));
-                }
+                "label" => filters.labels.push(label(&value)),
+                key => return Err(unknown(key, "container, event, image, label, type and volume")),
             }
         }
         Ok(filters)
@@ -57,17 +50,8 @@ impl Filters {
             && any(events, |wanted| event.action.split(": ").next() == Some(wanted) || event.action == *wanted)
             && any(images, |wanted| is_of_image(wanted, event))
             && any(kinds, |wanted| event.kind == *wanted)
-            && labels.iter().all(|(key, value)| match (attributes.get(key), value) {
-                (Some(actual), Some(wanted)) => actual == wanted,
-                (actual, None) => actual.is_some(),
-                (None, Some(_)) => false,
-            })
+            && has_labels(attributes, labels)
     }
-}
-
-/// One of them, or there are none to hold.
-fn any(conditions: &[String], holds: impl FnMut(&String) -> bool) -> bool {
-    conditions.is_empty() || conditions.iter().any(holds)
 }
 
 /// Of the image itself, or of a container of it; with or without tag and registry.

@@ -1,5 +1,6 @@
 //! `images --filter`, and the name that may follow `images`.
 
+use crate::commands::filters::{Label, any, bad, boolean, has_labels, label, pair, unknown};
 use crate::screen::time::parse_point;
 use api::ImageSummary;
 use error::{Error, Result};
@@ -12,7 +13,7 @@ use oci::reference::Reference;
 pub(super) struct Filters {
     dangling: Option<bool>,
     references: Vec<String>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     /// RFC 3339.
     until: Vec<String>,
     /// Images; once they are found, their times.
@@ -27,27 +28,17 @@ impl Filters {
     pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>, now: Timestamp, zone: &TimeZone) -> Result<Self> {
         let mut filters = Self::default();
         for text in texts {
-            match text.split_once('=') {
-                Some(("dangling", "true" | "1")) => filters.dangling = Some(true),
-                Some(("dangling", "false" | "0")) => filters.dangling = Some(false),
-                Some(("reference", pattern)) => filters.references.push(pattern.to_owned()),
-                Some(("label", label)) => filters.labels.push(match label.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (label.to_owned(), None),
-                }),
-                Some(("until", point)) => {
-                    let point = parse_point(point, now, zone);
-                    let point = point.ok_or_else(|| Error::invalid(format!("invalid filter '{text}'")))?;
+            match pair(text)? {
+                ("dangling", value) => filters.dangling = Some(boolean(value).ok_or_else(|| bad(text))?),
+                ("reference", pattern) => filters.references.push(pattern.to_owned()),
+                ("label", wanted) => filters.labels.push(label(wanted)),
+                ("until", point) => {
+                    let point = parse_point(point, now, zone).ok_or_else(|| bad(text))?;
                     filters.until.push(point.to_string());
                 }
-                Some(("before", image)) => filters.before.push(image.to_owned()),
-                Some(("since", image)) => filters.since.push(image.to_owned()),
-                Some(("dangling", _)) => return Err(Error::invalid(format!("invalid filter '{text}'"))),
-                Some((key, _)) => {
-                    return Err(Error::invalid(format!("invalid filter '{key}'"))
-                        .hint("known filters are before, dangling, label, reference, since and until"));
-                }
-                None => return Err(Error::invalid(format!("invalid filter '{text}': expected key=value"))),
+                ("before", image) => filters.before.push(image.to_owned()),
+                ("since", image) => filters.since.push(image.to_owned()),
+                (key, _) => return Err(unknown(key, "before, dangling, label, reference, since and until")),
             }
         }
         Ok(filters)
@@ -75,15 +66,11 @@ impl Filters {
         let is_older = |time: &String| is_before(&image.created, time);
         let is_newer = |time: &String| is_before(time, &image.created);
         self.dangling.is_none_or(|wanted| wanted == is_dangling)
-            && self.labels.iter().all(|(key, value)| match (image.labels.get(key), value) {
-                (Some(actual), Some(wanted)) => actual == wanted,
-                (actual, None) => actual.is_some(),
-                (None, Some(_)) => false,
-            })
+            && has_labels(&image.labels, &self.labels)
             && self.until.iter().chain(&self.before).all(is_older)
             && self.since.iter().all(is_newer)
-            && (self.references.is_empty() || self.references.iter().any(matches))
-            && (self.names.is_empty() || self.names.iter().any(matches))
+            && any(&self.references, matches)
+            && any(&self.names, matches)
     }
 }
 

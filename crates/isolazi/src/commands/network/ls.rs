@@ -1,7 +1,7 @@
 //! `isolazi network ls`: networks in a list.
 
 use super::filter::Filters;
-use crate::args::{all, is_on, list, one, switch, text};
+use crate::args::{all, is_on, list, list_format_flag, one, switch};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::template::{Format, Row};
@@ -39,11 +39,7 @@ const SHORT_ID: usize = 12;
 fn flags() -> Vec<Arg> {
     vec![
         list("filter", "filter", "Provide filter values (dangling, driver, id, label, name, scope, type)").short('f'),
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
+        list_format_flag(),
         switch("no-trunc", "Do not truncate the output"),
         switch("quiet", "Only display network IDs").short('q'),
     ]

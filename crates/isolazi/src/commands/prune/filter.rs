@@ -1,5 +1,6 @@
 //! `--filter` of all that prunes: `until`, `label`, `label!`.
 
+use crate::commands::filters::{bad, boolean, label, pair, unknown};
 use crate::screen::time;
 use api::Prune;
 use error::{Error, Result};
@@ -26,18 +27,13 @@ impl Filters {
         let zone = TimeZone::try_system().unwrap_or(TimeZone::UTC);
         let mut filters = Self::default();
         for text in texts {
-            let Some((key, value)) = text.split_once('=') else {
-                return Err(Error::invalid(format!("invalid filter '{text}': expected key=value")));
-            };
-            let bad = || Error::invalid(format!("invalid filter '{text}'"));
+            let (key, value) = pair(text)?;
+            let bad = || bad(text);
             match key {
                 "label" => filters.prune.labels.push(label(value)),
                 "label!" => filters.prune.not_labels.push(label(value)),
                 key if !known.contains(&key) => {
-                    let known = [&["label", "label!"], known].concat().join(", ");
-                    return Err(
-                        Error::invalid(format!("invalid filter '{key}'")).hint(format!("known filters are {known}"))
-                    );
+                    return Err(unknown(key, &[&["label", "label!"], known].concat().join(", ")));
                 }
                 "until" if filters.prune.until.is_some() => {
                     return Err(Error::invalid("more than one until filter specified"));
@@ -52,21 +48,6 @@ impl Filters {
             filters.texts.push(text.to_owned());
         }
         Ok(filters)
-    }
-}
-
-pub(crate) fn label(text: &str) -> (String, Option<String>) {
-    match text.split_once('=') {
-        Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-        None => (text.to_owned(), None),
-    }
-}
-
-pub(crate) fn boolean(text: &str) -> Option<bool> {
-    match text {
-        "1" | "true" => Some(true),
-        "0" | "false" => Some(false),
-        _ => None,
     }
 }
 

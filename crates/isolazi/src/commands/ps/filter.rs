@@ -1,5 +1,6 @@
 //! `ps --filter`: one key's values are alternatives, different keys must all hold; labels must all hold.
 
+use crate::commands::filters::{Label, any, bad, has_labels, label, pair, pattern, unknown};
 use api::{ContainerSummary, State};
 use error::{Error, Result};
 use oci::reference::Reference;
@@ -12,7 +13,7 @@ pub(super) struct Filters {
     names: Vec<Regex>,
     statuses: Vec<Option<State>>,
     ancestors: Vec<String>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     exited: Vec<u8>,
     volumes: Vec<String>,
     networks: Vec<String>,
@@ -37,31 +38,27 @@ impl Filters {
     pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut filters = Self::default();
         for text in texts {
-            let Some((key, value)) = text.split_once('=') else {
-                return Err(Error::invalid(format!("invalid filter '{text}': expected key=value")));
-            };
+            let (key, value) = pair(text)?;
             match key.trim() {
                 "id" => filters.ids.push(pattern(value)?),
                 "name" => filters.names.push(pattern(value)?),
                 "status" => filters.statuses.push(status(value)?),
                 "ancestor" => filters.ancestors.push(value.to_owned()),
-                "label" => filters.labels.push(match value.split_once('=') {
-                    Some((key, value)) => (key.to_owned(), Some(value.to_owned())),
-                    None => (value.to_owned(), None),
-                }),
-                "exited" => filters.exited.push(value.parse().map_err(|_| bad_value(key, value))?),
+                "label" => filters.labels.push(label(value)),
+                "exited" => filters.exited.push(value.parse().map_err(|_| bad(text))?),
                 "volume" => filters.volumes.push(value.to_owned()),
                 "network" => filters.networks.push(value.to_owned()),
-                "publish" => filters.published.push(ports(value).ok_or_else(|| bad_value(key, value))?),
-                "expose" => filters.exposed.push(ports(value).ok_or_else(|| bad_value(key, value))?),
+                "publish" => filters.published.push(ports(value).ok_or_else(|| bad(text))?),
+                "expose" => filters.exposed.push(ports(value).ok_or_else(|| bad(text))?),
                 "health" if HEALTH.contains(&value) => filters.health.push(value.to_owned()),
-                "health" => return Err(bad_value(key, value)),
+                "health" => return Err(bad(text)),
                 "before" => filters.before.push(value.to_owned()),
                 "since" => filters.since.push(value.to_owned()),
                 key => {
-                    return Err(Error::invalid(format!("invalid filter '{key}'")).hint(
-                        "known filters are ancestor, before, exited, expose, health, id, label, name, network, publish, \
-                         since, status and volume",
+                    return Err(unknown(
+                        key,
+                        "ancestor, before, exited, expose, health, id, label, name, network, publish, since, status and \
+                         volume",
                     ));
                 }
             }
@@ -110,11 +107,7 @@ impl Filters {
             && any(names, |name| name.is_match(&container.name) || name.is_match(&format!("/{}", container.name)))
             && any(statuses, |status| status.as_ref() == Some(&container.state))
             && any(ancestors, |ancestor| is_ancestor(ancestor, container))
-            && labels.iter().all(|(key, value)| match (container.labels.get(key), value) {
-                (Some(actual), Some(wanted)) => actual == wanted,
-                (actual, None) => actual.is_some(),
-                (None, Some(_)) => false,
-            })
+            && has_labels(&container.labels, labels)
             && any(exited, |code| container.state == State::Exited && container.exit_code == Some(*code))
             && any(volumes, |wanted| container.mounts.iter().any(|m| m.name == *wanted || m.target == *wanted))
             && any(networks, |wanted| container.network.split(',').any(|own| own == wanted))
@@ -130,12 +123,12 @@ impl Filters {
 const HEALTH: [&str; 4] = ["starting", "healthy", "unhealthy", "none"];
 
 impl Ports {
-    /// Have they one in common?
     fn of(published: &api::Publish) -> Self {
         let port = published.container_port;
         Self { first: port, last: port, protocol: published.protocol.name().to_owned() }
     }
 
+    /// Have they one in common?
     fn meet(&self, other: &Self) -> bool {
         self.protocol == other.protocol && self.first <= other.last && other.first <= self.last
     }
@@ -149,22 +142,6 @@ fn ports(text: &str) -> Option<Ports> {
     (is_known && first <= last).then(|| Ports { first, last, protocol: protocol.to_owned() })
 }
 
-/// One of them, or there are none to hold.
-fn any<T>(conditions: &[T], holds: impl FnMut(&T) -> bool) -> bool {
-    conditions.is_empty() || conditions.iter().any(holds)
-}
-
-fn bad_value(key: &str, value: &str) -> Error {
-    Error::invalid(format!("invalid filter '{key}={value}'"))
-}
-
-/// A regular expression; a text that is none is meant literally.
-fn pattern(text: &str) -> Result<Regex> {
-    Regex::new(text)
-        .or_else(|_| Regex::new(&regex_lite::escape(text)))
-        .map_err(|_| Error::invalid("invalid filter: too long"))
-}
-
 /// `None` is a state that Docker has and no container here ever is in.
 fn status(text: &str) -> Result<Option<State>> {
     match text {
@@ -175,7 +152,7 @@ fn status(text: &str) -> Result<Option<State>> {
         "exited" => Ok(Some(State::Exited)),
         "dead" => Ok(Some(State::Dead)),
         "removing" => Ok(None),
-        _ => Err(bad_value("status", text)),
+        _ => Err(bad(&format!("status={text}"))),
     }
 }
 

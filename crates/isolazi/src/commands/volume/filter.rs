@@ -1,8 +1,8 @@
 //! `volume ls --filter`: one key's values are alternatives, different keys must all hold; labels must all hold.
 
-use crate::commands::prune::filter::{boolean, label};
+use crate::commands::filters::{Label, any, bad, boolean, has_labels, label, pair, pattern, unknown};
 use api::VolumeSummary;
-use error::{Error, Result};
+use error::Result;
 use regex_lite::Regex;
 
 /// All conditions.
@@ -10,7 +10,7 @@ use regex_lite::Regex;
 pub(super) struct Filters {
     dangling: Option<bool>,
     drivers: Vec<String>,
-    labels: Vec<(String, Option<String>)>,
+    labels: Vec<Label>,
     names: Vec<Regex>,
 }
 
@@ -19,22 +19,13 @@ impl Filters {
     pub(super) fn parse<'a>(texts: impl Iterator<Item = &'a str>) -> Result<Self> {
         let mut filters = Self::default();
         for text in texts {
-            let Some((key, value)) = text.split_once('=') else {
-                return Err(Error::invalid(format!("invalid filter '{text}': expected key=value")));
-            };
-            let bad = || Error::invalid(format!("invalid filter '{text}'"));
+            let (key, value) = pair(text)?;
             match key {
-                "dangling" => filters.dangling = Some(boolean(value).ok_or_else(bad)?),
+                "dangling" => filters.dangling = Some(boolean(value).ok_or_else(|| bad(text))?),
                 "driver" => filters.drivers.push(value.to_owned()),
                 "label" => filters.labels.push(label(value)),
-                "name" => {
-                    let pattern = Regex::new(value).or_else(|_| Regex::new(&regex_lite::escape(value)));
-                    filters.names.push(pattern.map_err(|_| bad())?);
-                }
-                key => {
-                    return Err(Error::invalid(format!("invalid filter '{key}'"))
-                        .hint("known filters are dangling, driver, label and name"));
-                }
+                "name" => filters.names.push(pattern(value)?),
+                key => return Err(unknown(key, "dangling, driver, label and name")),
             }
         }
         Ok(filters)
@@ -47,13 +38,10 @@ impl Filters {
 
     /// Do all conditions hold?
     pub(super) fn accept(&self, volume: &VolumeSummary) -> bool {
-        let has = |(key, wanted): &(String, Option<String>)| {
-            volume.labels.get(key).is_some_and(|value| wanted.as_ref().is_none_or(|wanted| wanted == value))
-        };
         self.dangling.is_none_or(|dangling| dangling == volume.users.is_empty())
-            && (self.drivers.is_empty() || self.drivers.iter().any(|driver| driver == "local"))
-            && self.labels.iter().all(has)
-            && (self.names.is_empty() || self.names.iter().any(|name| name.is_match(&volume.name)))
+            && any(&self.drivers, |driver| driver == "local")
+            && has_labels(&volume.labels, &self.labels)
+            && any(&self.names, |name| name.is_match(&volume.name))
     }
 }
 

@@ -1,7 +1,7 @@
 //! `isolazi volume ls`: volumes in a list.
 
 use super::filter::Filters;
-use crate::args::{all, is_on, list, one, switch, text};
+use crate::args::{all, is_on, list, list_format_flag, one, switch};
 use crate::door::{As, Door};
 use crate::exit::{self, Of};
 use crate::screen::template::{Format, Row};
@@ -41,11 +41,7 @@ const UNKNOWN: &str = "N/A";
 fn flags() -> Vec<Arg> {
     vec![
         list("filter", "filter", "Provide filter values (dangling, driver, label, name)").short('f'),
-        text(
-            "format",
-            "string",
-            "Format output using a custom template: 'table', 'table TEMPLATE', 'json' or TEMPLATE",
-        ),
+        list_format_flag(),
         switch("quiet", "Only display volume names").short('q'),
     ]
 }
