@@ -40,7 +40,7 @@ pub(crate) fn create(
 ) -> Result<Created> {
     limits::check(&request.limits, limits::For::Create)?;
     let request = &*joins::settle(engine, request)?;
-    networks::check(engine, request)?;
+    let request = &*networks::settle(engine, request)?;
     if request.network == Network::Host && (request.publish_all || !request.publish.is_empty()) {
         progress(PullEvent::Warning("Published ports are discarded when using host network mode".into()));
     }

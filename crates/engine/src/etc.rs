@@ -39,7 +39,7 @@ pub(crate) struct Place {
 pub(crate) fn hosts(request: &Create, hostname: &str, host_hosts: &str, place: &Place) -> Result<String> {
     let mut text = match request.network {
         Network::Host if !host_hosts.trim().is_empty() => with_line_break(host_hosts),
-        _ => LOCAL_NAMES.to_owned(),
+        Network::Host | Network::None | Network::Joined(_) => LOCAL_NAMES.to_owned(),
     };
     if !hostname.is_empty() && !knows(&text, hostname) {
         // The short name too, so that `web.example.org` finds itself as `web`.
@@ -127,13 +127,16 @@ fn asks_us(request: &Create, host_resolv_conf: &str) -> String {
     text
 }
 
+/// The server that a line of `/etc/resolv.conf` names.
+pub(crate) fn server(line: &str) -> Option<IpAddr> {
+    let mut words = line.split_whitespace();
+    words.next().filter(|word| *word == "nameserver")?;
+    words.next()?.parse().ok()
+}
+
 /// A server of the host's loopback device is none of a container's.
 fn without_loopback(resolv_conf: &str) -> String {
-    let is_foreign = |line: &&str| {
-        let mut words = line.split_whitespace();
-        words.next() != Some("nameserver")
-            || !words.next().and_then(|word| word.parse::<IpAddr>().ok()).is_some_and(|address| address.is_loopback())
-    };
+    let is_foreign = |line: &&str| !server(line).is_some_and(|address| address.is_loopback());
     resolv_conf.lines().filter(is_foreign).map(|line| format!("{line}\n")).collect()
 }
 

@@ -45,19 +45,17 @@ impl Engine {
 
     /// All containers, newest first, with what else is asked of them.
     pub fn list(&self, details: Details) -> Result<Vec<ContainerSummary>> {
-        let mut all = self.containers()?;
-        if details == Details::default() {
-            return Ok(all);
-        }
-        for summary in &mut all {
-            let details = Details { ports: details.ports && summary.state.is_alive(), ..details };
-            if details == Details::default() {
-                continue;
+        let mut all = Vec::new();
+        for container in self.swept()? {
+            let details = Details { ports: details.ports && container.state.is_alive(), ..details };
+            let mut more = ContainerSummary::default();
+            match self.add(details, &container, &mut more) {
+                // One that has gone meanwhile has nothing more to tell.
+                Err(_) if !container.dir.try_exists().unwrap_or(true) => continue,
+                told => told?,
             }
-            // One that goes at this moment has nothing more to tell.
-            if let Some(container) = self.containers.read(&summary.id)? {
-                self.add(details, &container, summary)?;
-            }
+            let ContainerSummary { mounts, exposed, ports, sizes, .. } = more;
+            all.push(ContainerSummary { mounts, exposed, ports, sizes, ..container.summary() });
         }
         Ok(all)
     }

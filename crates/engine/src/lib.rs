@@ -135,8 +135,11 @@ impl Engine {
     /// All containers, newest first. What killed processes left is given back on the way, if we may: an ordinary user
     /// outside his namespace only looks.
     pub fn containers(&self) -> Result<Vec<ContainerSummary>> {
-        let all = if rustix::process::geteuid().is_root() { remove::sweep(self)? } else { self.containers.list()? };
-        Ok(all.into_iter().map(containers::Container::summary).collect())
+        Ok(self.swept()?.into_iter().map(containers::Container::summary).collect())
+    }
+
+    fn swept(&self) -> Result<Vec<containers::Container>> {
+        if rustix::process::geteuid().is_root() { remove::sweep(self) } else { self.containers.list() }
     }
 
     /// Removes a container.

@@ -17,7 +17,7 @@ mod connected;
 mod requests;
 mod zone;
 
-pub(crate) use asked::{check, with_exposed};
+pub(crate) use asked::{settle, with_exposed};
 pub(crate) use connected::{Connected, Connection, OnNetwork, disconnect};
 
 use crate::names::random_hex;
@@ -33,6 +33,10 @@ use std::path::{Path, PathBuf};
 
 const DEFINITION: &str = "network.json";
 const ADDRESSES: &str = "addresses";
+
+/// What a file name can have, in bytes (`NAME_MAX`).
+const MAX_NAME_BYTES: usize = 255;
+
 const NEW: &str = ".new-";
 const GONE: &str = ".gone-";
 
@@ -188,11 +192,23 @@ impl Locked<'_> {
 
     fn make(&self, network: &Definition) -> Result<Definition> {
         let words = || format!("can't make network `{}`", network.name);
+        self.sweep().context(words)?;
         let aside = self.networks.dir.join(format!("{NEW}{}", network.id));
         fs::create_dir_all(aside.join(ADDRESSES)).context(words)?;
         record::write_new(&aside.join(DEFINITION), network)?;
         fs::rename(&aside, self.networks.dir.join(&network.name)).context(words)?;
         Ok(network.clone())
+    }
+
+    /// What others left half made or half removed: whoever is at work holds the lock.
+    fn sweep(&self) -> std::io::Result<()> {
+        for entry in fs::read_dir(&self.networks.dir)? {
+            let entry = entry?;
+            if [NEW, GONE].iter().any(|rubbish| entry.file_name().as_encoded_bytes().starts_with(rubbish.as_bytes())) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     /// Removes a network that nobody is on.
@@ -219,9 +235,10 @@ fn subnet_of(subnet: Cidr) -> Result<Subnet> {
     Ok(Subnet { subnet, gateway, range: None })
 }
 
-/// Docker's rule; what begins with a point is no network.
+/// Docker's rule; what begins with a point is no network, and what is no file name neither.
 fn is_name(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
+    name.len() <= MAX_NAME_BYTES
+        && bytes.next().is_some_and(|first| first.is_ascii_alphanumeric())
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte))
 }

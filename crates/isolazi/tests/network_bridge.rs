@@ -160,14 +160,16 @@ fn a_container_may_be_on_several_networks_with_addresses_of_its_choice() {
 fn containers_on_a_network_find_each_other_by_name() {
     let busybox = Busybox::new();
     let isolazi = &busybox.isolazi;
-    isolazi.run(&["network", "create", "back"]).ok();
+    let back = isolazi.run(&["network", "create", "back"]).ok();
     isolazi.run(&["network", "create", "other"]).ok();
     let start = |name: &str, network: &str| {
         let flags = ["-d", "--name", name, "--network", network];
         isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok().trim_end().to_owned()
     };
     let id = start("db", "back:alias=sql,alias=store");
-    start("asker", "back");
+    // By its id it is the same network.
+    start("asker", &back[..12]);
+    assert_eq!(isolazi.run(&["ps", "-f", "name=asker", "--format", "{{.Networks}}"]).ok(), "back\n");
     start("stranger", "other");
     let address = isolazi.run(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db"]).ok();
     let address = address.trim_end();

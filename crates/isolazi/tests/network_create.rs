@@ -71,7 +71,13 @@ fn addresses_are_given_or_chosen_and_no_two_networks_share_any() {
         "Error: invalid pool request: Pool overlaps with other one on this address space: 10.91.0.128/25 is in network \
          given\nHint: choose another `--subnet`, or leave it out\n",
     );
+    // What a killed maker or remover left goes with the next one.
+    for rubbish in [".new-1", ".gone-1"] {
+        std::fs::create_dir(isolazi.root().join("networks").join(rubbish)).unwrap();
+    }
     isolazi.run(&["network", "create", "--ipv6", "--internal", "chosen"]).ok();
+    let left = std::fs::read_dir(isolazi.root().join("networks")).unwrap().count();
+    assert_eq!(left, 2);
     let all = "{{.EnableIPv6}} {{.Internal}} {{len .IPAM.Config}}";
     assert_eq!(isolazi.run(&["network", "inspect", "-f", all, "chosen"]).ok(), "true true 2\n");
 }

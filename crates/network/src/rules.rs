@@ -7,6 +7,7 @@ use error::{Error, Kind, Result, ResultExt};
 use rustix::io::Errno;
 use std::net::IpAddr;
 use sys::netlink::nftables::{Batch, Fact, Field, Header, Hook, Nftables, Point, Set, Step, register};
+use sys::netlink::octets;
 
 /// Ports that are published on all addresses of this machine, and on one of them.
 const PORTS: [Set; 4] = [
@@ -145,13 +146,6 @@ fn device(name: &str) -> [u8; 16] {
     let mut bytes = [0; 16];
     bytes.iter_mut().zip(name.bytes()).for_each(|(to, from)| *to = from);
     bytes
-}
-
-fn octets(address: IpAddr) -> Vec<u8> {
-    match address {
-        IpAddr::V4(v4) => v4.octets().to_vec(),
-        IpAddr::V6(v6) => v6.octets().to_vec(),
-    }
 }
 
 fn mask(prefix: u8, length: usize) -> Vec<u8> {

@@ -31,6 +31,15 @@ pub(crate) fn clear(root: &Path) {
             let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
         }
     }
+    // By their containers' ids, which are nobody else's.
+    let containers = std::fs::read_dir(root.join("root/containers")).into_iter().flatten().flatten();
+    let ids: Vec<_> = containers.map(|entry| entry.file_name()).collect();
+    for hierarchy in std::fs::read_dir(CGROUPS).into_iter().flatten().flatten() {
+        for id in &ids {
+            // Most have none there.
+            let _ = std::fs::remove_dir(hierarchy.path().join("isolazi").join(id));
+        }
+    }
     for bridge in bridges(root) {
         // Without the program it stays, and the next look for leaks says so.
         let _ = std::process::Command::new("ip").args(["link", "delete", &bridge]).status();

@@ -360,7 +360,8 @@ impl Monitor {
         if let Some(checks) = checks {
             checks.watch(&mut watch);
         }
-        let due = [due, self.relay.deadline(), checks.and_then(Checks::due)].into_iter().flatten().min();
+        let due =
+            [due, self.relay.deadline(), checks.and_then(Checks::due), self.services.due()].into_iter().flatten().min();
         let due = due.map(|due| due.saturating_duration_since(Instant::now()));
         let rest = self.at_work.then_some(self.rest_after);
         let seen = watch.rest(due.into_iter().chain(rest).min(), self.program.take())?;

@@ -7,19 +7,25 @@ use oci::image::ContainerDefaults;
 use std::borrow::Cow;
 use std::collections::BTreeSet;
 
-/// Are these networks there, and can the caller have them?
+/// The same request, with networks by their names that are asked for by id.
 ///
 /// # Errors
 /// `NotFound` for one that is not there; `Unsupported` for an ordinary user, whose containers cannot join any yet.
-pub(crate) fn check(engine: &Engine, request: &Create) -> Result<()> {
-    let Network::Joined(wanted) = &request.network else { return Ok(()) };
-    for wish in wanted {
-        if wish.network != DEFAULT_NETWORK && engine.networks.find(&wish.network)?.is_none() {
+pub(crate) fn settle<'a>(engine: &Engine, request: &'a Create) -> Result<Cow<'a, Create>> {
+    let Network::Joined(wanted) = &request.network else { return Ok(Cow::Borrowed(request)) };
+    let mut joined = wanted.clone();
+    for wish in joined.iter_mut().filter(|wish| wish.network != DEFAULT_NETWORK) {
+        let Some(found) = engine.networks.find(&wish.network)? else {
             let text = format!("network {} not found", wish.network);
             return Err(Error::not_found(text).hint("`isolazi network ls` shows which there are"));
-        }
+        };
+        wish.network = found.name;
     }
-    must_have_networks(engine)
+    must_have_networks(engine)?;
+    if joined == *wanted {
+        return Ok(Cow::Borrowed(request));
+    }
+    Ok(Cow::Owned(Create { network: Network::Joined(joined), ..request.clone() }))
 }
 
 /// Can whoever runs this make bridges of the host's?

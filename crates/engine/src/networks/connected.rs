@@ -122,14 +122,13 @@ impl Connection {
             definitions.push(definition);
         }
         record::replace(&dir.join(file::NETWORK), &connected)?;
-        let made = make(&locked, &connected, &definitions, &ports, &record.id);
+        let made = make(&locked, &connected, &definitions, &ports, &record.id)
+            .and_then(|()| crate::create::write_hosts(dir, &record.request, &connected.place()));
         if let Err(error) = made {
             // The first failure is the one to tell; what cannot be given back now is by who removes the container.
             let _ = give_back(&locked, dir, &connected, &record.id);
             return Err(error);
         }
-        let place = connected.place();
-        crate::create::write_hosts(dir, &record.request, &place)?;
         Ok(Some(Self { connected, ports: reserved, names: OnceCell::new() }))
     }
 

@@ -7,8 +7,9 @@
 //! ```
 //! Whoever is found so counts only while he runs and says himself that he is on that network.
 
-use super::{Connected, Networks, OnNetwork};
+use super::{Connected, Networks, OnNetwork, is_name};
 use crate::containers::is_locked;
+use crate::etc;
 use crate::names::Names;
 use crate::record::{self, Record, file};
 use api::DEFAULT_NETWORK;
@@ -69,11 +70,6 @@ pub(super) fn take_names(network: &Path, names: &[String], id: &str) -> Result<(
         }
     }
     Ok(())
-}
-
-/// Of one name, or of several with points between.
-fn is_name(name: &str) -> bool {
-    super::is_name(name) && name.len() < 256
 }
 
 /// The names that a container can ask for.
@@ -156,9 +152,5 @@ pub(super) fn servers(record: &Record, on: &[OnNetwork]) -> Vec<SocketAddr> {
         return given.iter().filter_map(|server| server.parse().ok()).map(|ip| SocketAddr::new(ip, DNS)).collect();
     }
     let text = fs::read_to_string("/etc/resolv.conf").unwrap_or_default();
-    let servers = text.lines().filter_map(|line| {
-        let mut words = line.split_whitespace();
-        (words.next() == Some("nameserver")).then(|| words.next()).flatten()?.parse().ok()
-    });
-    servers.map(|ip| SocketAddr::new(ip, DNS)).collect()
+    text.lines().filter_map(etc::server).map(|ip| SocketAddr::new(ip, DNS)).collect()
 }

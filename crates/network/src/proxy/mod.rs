@@ -73,7 +73,7 @@ struct Proxy<'a> {
 /// When nothing can be waited for.
 pub fn serve(routes: &[Route<'_>]) -> Result<()> {
     let words = || "can't carry what comes to published ports";
-    // A connection needs two descriptors, and more while it carries.
+    // A connection needs two descriptors, and more while it carries. With fewer there are fewer connections.
     let limit = getrlimit(Resource::Nofile);
     let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let create = epoll::create(epoll::CreateFlags::CLOEXEC);
@@ -107,6 +107,9 @@ pub fn serve(routes: &[Route<'_>]) -> Result<()> {
         proxy.senders.forget_silent(Instant::now());
         if !proxy.connections.is_empty() || !proxy.senders.is_empty() || !events.is_empty() {
             idle_since = Instant::now();
+        } else if proxy.is_full {
+            // It was others who had all descriptors: there is nobody here whose end could be waited for.
+            proxy.listen(true).map_err(std::io::Error::from).context(words)?;
         } else if idle_since.elapsed() > IDLE {
             return Ok(());
         }
@@ -148,6 +151,7 @@ impl Proxy<'_> {
                 Ok((client, _)) => self.begin(client, route.target),
                 // Until a connection ends there is nothing to be done for more.
                 Err(Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM) => {
+                    // A failure is that of a descriptor which is not waited for: the next look tries again.
                     let _ = self.listen(false);
                     return;
                 }
@@ -190,6 +194,7 @@ impl Proxy<'_> {
         // Its descriptors go with it, and out of what is waited for.
         self.connections.remove(&place);
         if self.is_full {
+            // What fails for want of memory is tried again when the next one ends, or nobody is left.
             let _ = self.listen(true);
         }
     }

@@ -177,7 +177,8 @@ fn family(address: IpAddr) -> u8 {
     family.try_into().expect("address families are small")
 }
 
-fn octets(address: IpAddr) -> Vec<u8> {
+/// An address as packets have it.
+pub fn octets(address: IpAddr) -> Vec<u8> {
     match address {
         IpAddr::V4(v4) => v4.octets().to_vec(),
         IpAddr::V6(v6) => v6.octets().to_vec(),

@@ -7,7 +7,7 @@ mod message;
 pub mod nftables;
 mod route;
 
-pub use device::{Bridge, Device, Pair};
+pub use device::{Bridge, Device, Pair, octets};
 pub use route::{Address, Link, Route};
 
 use message::{message, split, u32_at};
