@@ -95,20 +95,15 @@ fn host(has_everything: bool) -> Host {
 
 fn setting<'a>(host: &'a Host, cgroups: &'a [cgroup::Place]) -> Setting<'a> {
     Setting {
-        host,
-        bundle: Path::new("/bundle"),
-        root_target: Path::new("/bundle/rootfs"),
         rootfs: Some(Path::new("/bundle/rootfs")),
         cgroups,
-        dies_with_launcher: false,
-        pivot: true,
-        new_keyring: true,
         kept_fds: 2,
         listen_fds: 1,
         notify_folder: Some(Path::new("/run/notify")),
         stops_at_birth: true,
         waits_for_start: true,
         home: Some("/root"),
+        ..Setting::plain(host, Path::new("/bundle"), Path::new("/bundle/rootfs"))
     }
 }
 
