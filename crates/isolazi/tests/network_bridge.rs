@@ -130,8 +130,9 @@ fn a_container_may_be_on_several_networks_with_addresses_of_its_choice() {
     let isolazi = &busybox.isolazi;
     isolazi.run(&["network", "create", "--subnet", "10.92.0.0/24", "--ipv6", "one"]).ok();
     isolazi.run(&["network", "create", "--internal", "--subnet", "10.93.0.0/24", "-o", "mtu=1400", "two"]).ok();
-    let flags = ["-d", "--name", "box", "--network", "one:ip=10.92.0.9,mac=02:00:00:00:00:09", "--network", "two"];
-    isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok();
+    let networks = ["-d", "--name", "box", "--network", "one", "--network", "two"];
+    let wishes = ["--ip", "10.92.0.9", "--mac-address", "02:00:00:00:00:09"];
+    isolazi.run(&busybox.words(&[&networks[..], &wishes].concat(), &["sleep", "1000"])).ok();
     let shown = isolazi.run(&["exec", "box", "ip", "addr"]).ok();
     for part in ["inet 10.92.0.9/24", "inet 10.93.0.2/24", "02:00:00:00:00:09", "eth1@", "mtu 1400", "::2/64"] {
         assert!(shown.contains(part), "{part}: {shown}");
@@ -163,7 +164,7 @@ fn containers_on_a_network_find_each_other_by_name() {
     let back = isolazi.run(&["network", "create", "back"]).ok();
     isolazi.run(&["network", "create", "other"]).ok();
     let start = |name: &str, network: &str| {
-        let flags = ["-d", "--name", name, "--network", network];
+        let flags = ["-d", "--name", name, "--network", network, "--network-alias", &format!("{name}-too")];
         isolazi.run(&busybox.words(&flags, &["sleep", "1000"])).ok().trim_end().to_owned()
     };
     let id = start("db", "back:alias=sql,alias=store");
@@ -174,7 +175,7 @@ fn containers_on_a_network_find_each_other_by_name() {
     let address = isolazi.run(&["inspect", "-f", "{{.NetworkSettings.IPAddress}}", "db"]).ok();
     let address = address.trim_end();
     let ask = |container: &str, name: &str| isolazi.run(&["exec", container, "nslookup", name]);
-    for name in ["db", "DB", "sql", "store", "db.back", &id[..12]] {
+    for name in ["db", "DB", "sql", "store", "db-too", "db.back", &id[..12]] {
         let told = ask("asker", name).ok();
         assert!(told.contains(&format!("Address: {address}\n")), "{name}: {told}");
     }

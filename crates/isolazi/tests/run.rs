@@ -254,6 +254,14 @@ fn what_is_said_is_as_recorded() {
                 "--rm IMAGE false",
                 "--rm IMAGE echo said",
                 "--rm -q 127.0.0.1:1/x",
+                "--network host --network none IMAGE",
+                "--network container:made IMAGE",
+                "--network a:speed=9 IMAGE",
+                "--ip 10.0.0.1 IMAGE",
+                "--network bridge --ip x IMAGE",
+                "--network bridge --ip6 10.0.0.1 IMAGE",
+                "--network bridge --mac-address 1 IMAGE",
+                "-p 80/x IMAGE",
             ],
         );
     }

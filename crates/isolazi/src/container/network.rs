@@ -44,7 +44,7 @@ pub(super) fn network(matches: &ArgMatches) -> Result<Network> {
             "host" | "none" => {}
             other if other.starts_with("container:") => {
                 return Err(Error::new(error::Kind::Unsupported, "can't share the network of another container yet")
-                    .hint("containers on one network (`network create`) reach each other by address"));
+                    .hint("containers on one network (`network create`) reach each other by name"));
             }
             other => joined.push(connection(other)?),
         }
